@@ -334,7 +334,7 @@ int ad_copy(ad_tensor *dst, const ad_tensor *src) {
     int status = ad_check_writable(dst);
     if (status) return status;
     bool same_shape = ad_same_shape(dst, src);
-    ad_tensor *expanded = same_shape ? NULL : ad_expand(src, dst->ndim, dst->shape);
+    ad_tensor *expanded = same_shape ? NULL : ad_widened(src, dst->ndim, dst->shape);
     if (!same_shape && !expanded) return ad_error(NULL);
     const ad_tensor *const x[] = {dst, same_shape ? src : expanded};
     status = ad_do(&(ad_call){run_copy, "copy_", 1, 1, .x = x});

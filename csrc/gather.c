@@ -238,7 +238,7 @@ int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *v
     if (how != AD_SCATTER_SET) AD_ADD_IN_FLOAT32(x, ad_scatter(wide, dim, index, values, how))
     if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
     if (!values->ndim) {
-        ad_tensor *wide = ad_expand(values, index->ndim, index->shape);
+        ad_tensor *wide = ad_widened(values, index->ndim, index->shape);
         const int status = wide ? ad_scatter(x, dim, index, wide, how) : ad_error(NULL);
         ad_free(wide);
         return status;

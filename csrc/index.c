@@ -316,7 +316,7 @@ static void add_rows(row_moves *m) {
 /* A tensor of exactly this shape, x's dtype and packed rows, that shares no memory with x. */
 static ad_tensor *prepare_values(const ad_tensor *x, const ad_tensor *values, int ndim,
                                  const int64_t *shape) {
-    ad_tensor *wide = ad_expand(values, ndim, shape);
+    ad_tensor *wide = ad_widened(values, ndim, shape);
     if (!wide || (wide->dtype == x->dtype && wide->contiguous && !ad_may_overlap(x, wide))) return wide;
     ad_tensor *made = ad_contiguous(wide, x->dtype);
     ad_free(wide);

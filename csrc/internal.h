@@ -131,6 +131,8 @@ static inline bool ad_same_shape(const ad_tensor *a, const ad_tensor *b) {
     return a->ndim == b->ndim && !memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim);
 }
 void ad_wrote(ad_tensor *x, int writer);
+/* As ad_expand, as an operand of a call: a number stays one. */
+ad_tensor *ad_widened(const ad_tensor *x, int ndim, const int64_t *shape);
 /* Of all dimensions but the last `skip`; returns their number, or -1 and the error. */
 int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *shape);
 /* What x steps along dimension d of the ndim it is broadcast to. */

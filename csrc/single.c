@@ -85,14 +85,15 @@ static bool choose_kernel(single *s, int arity) {
 /* ---- running it ---- */
 
 static void run_kernel(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
-    const single *t = s->next;
     if (s->compare)
         s->compare(n, (uint8_t *)dst, a, b);
     else
         s->kernel(n, dst, a, b, c);
-    if (t)
-        t->kernel(n, dst, t->in[0].size ? dst : t->in[0].data, t->in[1].size ? dst : t->in[1].data,
-                  t->in[2].data);
+}
+
+static void run_next(const single *t, int64_t n, char *dst) {
+    t->kernel(n, dst, t->in[0].size ? dst : t->in[0].data, t->in[1].size ? dst : t->in[1].data,
+              t->in[2].data);
 }
 
 static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, const char *b,
@@ -105,6 +106,7 @@ static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, 
         const int64_t m = ad_least(n - i, AD_BLOCK);
         char *run = dst + i * out->size, *made = s->stream ? stage : run;
         run_kernel(s, m, made, a + i * step[0], b + i * step[1], c + i * step[2]);
+        if (s->next) run_next(s->next, m, made);
         if (s->stream) ad_stream(s->loop, out, m, run, stage);
     }
 }
@@ -273,7 +275,11 @@ static bool set_up_narrow(chain *c) {
 static void run_all(single *s, bool stream) {
     const ad_loop *l = s->loop;
     if (l->ndim == 1 && l->numel <= (s->filled ? AD_BLOCK : PART)) {
-        run_kernel(s, l->numel, l->out[0].data, s->in[0].data, s->in[1].data, s->in[2].data);
+        const char *a = s->in[0].data, *b = s->in[1].data, *c = s->in[2].data;
+        if (s->next)
+            run_by_blocks(s, l->numel, l->out[0].data, a, b, c);
+        else
+            run_kernel(s, l->numel, l->out[0].data, a, b, c);
         return;
     }
     s->stream = stream && l->shape[0] >= STAGED;
@@ -301,10 +307,11 @@ static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) 
 
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
-    if (!p->last_only || p->divides) return false;
+    const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
+    if (!p->last_only || p->divides || (p->n_code != 1 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
     single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
-    if (p->n_code != 1 || !set_up(&s)) return p->code[p->n_code - 1].type == AD_i64 && run_narrow(l, stream);
+    if (p->n_code != 1 || !set_up(&s)) return whole && run_narrow(l, stream);
     run_all(&s, stream);
     return true;
 }

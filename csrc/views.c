@@ -144,6 +144,12 @@ ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape) {
     return viewed(y);
 }
 
+ad_tensor *ad_widened(const ad_tensor *x, int ndim, const int64_t *shape) {
+    ad_tensor *y = ad_expand(x, ndim, shape);
+    if (y) y->number = x->number;
+    return y;
+}
+
 ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims) {
     uint32_t seen = 0;
     if (ndim != x->ndim) return ad_fail_null(AD_BAD_DIM, ndim, x->ndim, 0);

@@ -302,3 +302,49 @@ def test_nothing_of_the_recorded_call_is_held() -> None:
         refs.append(weakref.ref(module.kept))
     gc.collect()
     assert [ref() is None for ref in refs] == [True, True, True, False]
+
+
+class Flags:
+    """What a call sets and does not read."""
+
+    def __init__(self) -> None:
+        self.flag: Any = False
+        self.on = True
+
+    def sets(self, x: ad.Tensor) -> ad.Tensor:
+        if self.on:
+            self.flag = True
+        return x * 2
+
+    def makes(self, x: ad.Tensor) -> ad.Tensor:
+        self.kind, self.size = "made", x.shape[0]
+        return x * 2
+
+
+def sets_it_on_itself(x: ad.Tensor) -> ad.Tensor:
+    sets_it_on_itself.flag = True  # type: ignore[attr-defined]
+    return x * 2
+
+
+@pytest.mark.parametrize("first", [False, True, None, 1])
+@pytest.mark.parametrize("name", ["sets", "makes", "on itself"])
+def test_numbers_and_flags_that_a_call_sets_are_set_by_each_run(name: str, first: Any) -> None:
+    def states(compiled: bool) -> Any:
+        thing: Any = Flags()
+        step = sets_it_on_itself if name == "on itself" else getattr(thing, name)
+        thing = sets_it_on_itself if name == "on itself" else thing
+        thing.flag, thing.on, found = first, True, []
+        call = ad.compile(step) if compiled else step
+        for value in [None, None, True, False, None, False, "off", False, "on", True, False]:
+            if value in ("off", "on"):
+                thing.on = value == "on"
+            elif value is not None:
+                thing.flag = value
+            call(ad.ones(2))
+            found.append({**vars(thing)})
+        return found, call
+
+    got, call = states(True)
+    assert got == states(False)[0]
+    assert call.stats().runs >= 4
+    assert not call.stats().eager

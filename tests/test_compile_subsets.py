@@ -224,3 +224,20 @@ def test_a_graph_that_cannot_be_kept_is_not_recorded() -> None:
         run(x)
     with pytest.raises(RuntimeError, match="there are hooks and checkpoints in it"):
         ad.compile(call, fullgraph=True)(x)
+
+
+def test_what_is_behind_fewer_results_than_before_is_recorded() -> None:
+    weight = ad.randn(3).requires_grad_()
+
+    def fn(x: ad.Tensor, y: ad.Tensor) -> Sequence[ad.Tensor]:
+        return y.tanh(), weight * x, y.exp() * weight
+
+    run, x, y = ad.compile(fn, fullgraph=True), ad.randn(3), ad.randn(3).requires_grad_()
+    for which in [(0, 1, 2), *[(2, 0, 1)] * 3, (2, 0), (2, 0), (2, 1), (2, 1)] * 2:
+        want = gradients(lambda y: fn(x, y), [y], which, [weight])
+        assert gradients(lambda y: run(x, y), [y], which, [weight]) == want
+    weight.requires_grad_(False)
+    for which in [(0, 2), (2, 0)] * 3:
+        assert gradients(lambda y: run(x, y), [y], which, []) == gradients(
+            lambda y: fn(x, y), [y], which, []
+        )

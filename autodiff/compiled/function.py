@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import time
 import warnings
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 from autodiff.anomaly import watchers
@@ -64,9 +66,11 @@ def given_tensors(call: Callable[..., Any], live: list[Place]) -> Callable[..., 
     return called
 
 
-def forwarded(name: str) -> Any:
-    """What a partial has by a name, and a compiled function has of its function."""
-    return property(lambda self: getattr(self.fn, name))
+def forwarded(name: str, default: Callable[[Any], Any]) -> Any:
+    """What a partial has by a name, and a compiled function has of its function, if that has it;
+    else what leads whoever takes it for a partial to the function.
+    """
+    return property(lambda self: vars(self).get(name, getattr(self.fn, name, default(self))))
 
 
 class Compiled(functools.partial[Any]):
@@ -81,7 +85,8 @@ class Compiled(functools.partial[Any]):
 
     # A partial of no arguments, as these are called by native code: calling it calls at once what
     # was generated for the recording that was run last.
-    func, args, keywords = map(forwarded, ("func", "args", "keywords"))
+    func = forwarded("func", lambda self: self.fn)
+    args, keywords = forwarded("args", lambda _: ()), forwarded("keywords", lambda _: {})
     recordings: OrderedDict[Any, list[Recording]]
     eager: dict[Any, str]  # calls that stay eager, and why
     tries: Counter[Any]  # since a recording was run
@@ -101,6 +106,7 @@ class Compiled(functools.partial[Any]):
         self.reuse_outputs = reuse_outputs
         self.live = live_places(fn, live)
         self.has_out = takes_out(fn)
+        self.binds = fn.binds if type(fn) is Compiled else isinstance(fn, FunctionType)
         self.recordings = OrderedDict()
         self.eager = {}
         self.tries = Counter()
@@ -128,14 +134,23 @@ class Compiled(functools.partial[Any]):
             values[name] = value
 
     def __delattr__(self, name: str) -> None:
-        delattr(self.fn, name)
+        if name in vars(self):
+            del vars(self)[name]
+        else:
+            delattr(self.fn, name)
 
     def __reduce__(self) -> Any:
-        """A copy or a pickle has no recordings yet."""
-        return Compiled, (self.fn, *self.options)
+        """A copy or a pickle has no recordings yet. What has taken the place of its function, as by
+        a decorator, is found there, as functions are.
+        """
+        path = str(getattr(self, "__qualname__", ""))
+        found: Any = sys.modules.get(getattr(self, "__module__", ""))
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        return path if found is self else (type(self), (self.fn, *self.options))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None or not self.binds else MethodType(self, instance)
 
     def __del__(self) -> None:
         if "recordings" in vars(self):

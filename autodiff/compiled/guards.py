@@ -49,7 +49,8 @@ CONTAINERS = (
 )
 HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
-FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
+FUNCTIONS = (types.FunctionType, *WRAPPED)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
 OF_FUNCTIONS = "forward", "setup_context", "backward"
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
@@ -57,7 +58,7 @@ NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
 def is_compiled(value: Any) -> bool:
     """Whether a function is compiled: how it is called is a partial's way."""
-    return type(value).__name__ == "Compiled"
+    return any(kind.__name__ == "Compiled" for kind in type(value).__mro__)
 
 
 class Names:
@@ -86,11 +87,14 @@ class Names:
 
     def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
         """Take in what is called, and its arguments."""
-        while isinstance(fn, functools.partial) and not is_compiled(fn):
-            self.note(parts, fn.keywords)
-            fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
-        if isinstance(fn, types.MethodType):
-            fn, args = fn.__func__, (fn.__self__, *args)
+        while isinstance(fn, WRAPPED):
+            if is_compiled(fn):
+                fn = vars(fn)["fn"]
+            elif isinstance(fn, types.MethodType):
+                fn, args = fn.__func__, (fn.__self__, *args)
+            else:
+                self.note(parts, fn.keywords)
+                fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
         if isinstance(fn, Module) and not is_installed(type(fn).forward):
             self.function(type(fn).forward, (fn, *args), kwargs)
         if isinstance(fn, types.FunctionType):
@@ -162,6 +166,7 @@ class Names:
                 self.object(name, value, reads, fn)
         elif is_compiled(value):
             self.look(name, vars(value)["fn"], reads, fn)
+            self.object(name, value, reads, fn)
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
@@ -193,13 +198,15 @@ class Names:
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
         base = value
-        while isinstance(base, (functools.partial, types.MethodType)) and not is_compiled(base):
-            base = base.func if isinstance(base, functools.partial) else base.__func__
+        while isinstance(base, WRAPPED):
+            inner = vars(base)["fn"] if is_compiled(base) else None
+            base = inner or (base.func if isinstance(base, functools.partial) else base.__func__)
         if not isinstance(base, types.FunctionType):
             return
         mine = getattr(fn, "__globals__", None) is base.__globals__
         if mine or not is_installed(base):
             self.call(value)
+            self.attributes(value, reads, fn)
             return
         if isinstance(registry := attribute(base, "registry"), types.MappingProxyType):
             self.look(None, registry, reads, fn)  # of a function that is dispatched by a class
@@ -312,6 +319,8 @@ class Names:
                 self.method(part.fget, (value,), reads, fn)
             elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
+            elif is_compiled(part):
+                self.look(name, part.__get__(None if value is kind else value), reads, fn)
             elif is_data(part) and value is not kind:  # a slot
                 self.look(name, self.note(attribute, value, name), reads, fn)
             else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
-from autodiff.compiled.places import ABSENT
+from autodiff.compiled.places import ABSENT, item
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import is_spent, signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
@@ -47,7 +47,9 @@ class Left:
                 others.append(thing)
         for (_, name), (thing, was) in names.puts.items():
             now = vars(thing).get(name, ABSENT)
-            if now is not was and self.is_result(now, recorder):
+            if is_plain(was) and same(now, was):
+                names.note(item, vars(thing), name)  # the call may have set it to that
+            elif now is not was and (is_plain(now) or self.is_result(now, recorder)):
                 self.put.append((thing, name))
                 self.values.append(now)
         names.puts.clear()

@@ -245,9 +245,8 @@ class Recording:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
         self.n_made += self.n_pending
         self.n_before_links = self.n_made
-        ways = [
-            which for r in before if r.reverse for which in [*r.reverse.ways, *r.reverse.misses()]
-        ]
+        like = [r.reverse for r in before if r.reverse and r.reverse.n == len(self.live)]
+        ways = [which for reverse in like for which in [*reverse.ways, *reverse.misses()]]
         reverse = Reverse(recorder, self.live, ways)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")

@@ -400,6 +400,9 @@ def index_get(x: Tensor, index: Tensor) -> Tensor:
 
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     row = {len(x.shape), len(index.shape)} == {0, 1}  # a number is a row of one
+    if index.dtype == "int64" and not sized(index.shape):  # then nothing is asked of it
+        dims_of(dim, len(x.shape))
+        return made(x.dtype, index.shape, [], [x], [index.storage], vague=True)
     if index.dtype != "int64" or (len(index.shape) != len(x.shape) and not row):
         raise RefusedError(RuntimeError, IndexError)
     dims = dims_of(dim, len(x.shape))
