@@ -300,6 +300,16 @@ def attribute_by_getattr() -> Row:
 
 
 @place
+def attribute_by_a_name_that_a_function_returns() -> Row:
+    thing = Thing()
+
+    def named() -> str:
+        return "scale"
+
+    return lambda x: x * getattr(thing, named()), set_to(thing, "scale")
+
+
+@place
 def attribute_not_there_before() -> Row:
     thing = Thing()
     return lambda x: x * getattr(thing, "factor", 1.0), set_to(thing, "factor")

@@ -22,6 +22,7 @@ KINDS = {
     "LOAD_NAME": "global",
     "LOAD_SMALL_INT": "constant",
     "LOAD_SUPER_ATTR": "attribute",
+    "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
     "STORE_ATTR": "put",
     "STORE_SUBSCR": "put item",
 }
