@@ -713,14 +713,19 @@ def test_what_is_written_or_only_grows_does_not_matter() -> None:
     """Nor what has the name of a local variable."""
     thing = Thing(log={}, losses=[], last=None)
     losses: list[Any] = []
+    kept: list[Any] = []
 
     def fn(x: ad.Tensor) -> ad.Tensor:
+        def keep(y: ad.Tensor) -> None:
+            kept.append(y)
+
         loss = x * thing.scale
         thing.last = loss
         thing.log["loss"] = loss
         losses.append(loss)
         grown = thing.losses
         grown.append(loss)
+        keep(loss)
         return loss
 
     compiled = ad.compile(fn)

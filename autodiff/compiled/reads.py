@@ -119,7 +119,8 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
         values = value if isinstance(value, tuple) and name != "LOAD_CONST" else (value,)
         halves = [half for half in name.split("_FAST") if half] if len(values) == 2 else [name]
         for value, half in zip(values, halves, strict=False):
-            load, store = "LOAD" in half, "STORE_" in half or half.endswith("STORE")
+            cell = value in code.co_freevars and "DEREF" not in name  # as of 3.13 LOAD_CLOSURE's
+            load, store = "LOAD" in half and not cell, "STORE_" in half or half.endswith("STORE")
             found = kind or ("local" if load else "store" if store else "other")
             known = isinstance(value, (str, int)) or found in ("item", "put item")
             yield (found, value) if known else ("other", "")
