@@ -300,6 +300,16 @@ def attribute_by_getattr() -> Row:
 
 
 @place
+def attribute_by_a_name_that_a_function_returns() -> Row:
+    thing = Thing()
+
+    def named() -> str:
+        return "scale"
+
+    return lambda x: x * getattr(thing, named()), set_to(thing, "scale")
+
+
+@place
 def attribute_not_there_before() -> Row:
     thing = Thing()
     return lambda x: x * getattr(thing, "factor", 1.0), set_to(thing, "factor")
@@ -703,14 +713,19 @@ def test_what_is_written_or_only_grows_does_not_matter() -> None:
     """Nor what has the name of a local variable."""
     thing = Thing(log={}, losses=[], last=None)
     losses: list[Any] = []
+    kept: list[Any] = []
 
     def fn(x: ad.Tensor) -> ad.Tensor:
+        def keep(y: ad.Tensor) -> None:
+            kept.append(y)
+
         loss = x * thing.scale
         thing.last = loss
         thing.log["loss"] = loss
         losses.append(loss)
         grown = thing.losses
         grown.append(loss)
+        keep(loss)
         return loss
 
     compiled = ad.compile(fn)

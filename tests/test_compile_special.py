@@ -366,6 +366,19 @@ NEXT: dict[str, Callable[[], Any]] = {
 }
 
 
+def test_a_class_whose_module_is_told_by_its_objects() -> None:
+    class Odd:
+        __module__ = property(lambda self: "odd")  # type: ignore[assignment]
+        scale = 2.0
+
+    thing = Odd()
+    step, x = ad.compile(lambda x: (x * thing.scale, Odd())[0]), ad.ones(1)
+    assert [step(x).item() for _ in range(3)] == [2.0] * 3
+    assert step.stats().runs == 2
+    thing.scale = 3.0
+    assert step(x).item() == 3.0
+
+
 @pytest.mark.parametrize("name", NEXT)
 def test_what_comes_next_is_another_thing_at_each_call(name: str) -> None:
     draws = name in ("random", "numpy")

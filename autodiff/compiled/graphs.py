@@ -14,6 +14,7 @@ from autodiff.autograd.function import Saved
 from autodiff.compiled.places import attribute
 from autodiff.compiled.record import CAPTURED, UnfitError
 from autodiff.compiled.tree import is_plain
+from autodiff.compiled.users import home_of
 from autodiff.dtypes import dtype
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_now
@@ -206,7 +207,7 @@ def mapped_object(value: Any, swap: Swap, twins: dict[Node, Node] | None) -> Any
         parts = [value.func, *value.args, *value.keywords.values()]
         if mapped(parts, swap, twins) is parts:
             return value
-    elif type(value).__module__.startswith("autodiff.") and not isinstance(value, Module):
+    elif home_of(type(value)).startswith("autodiff.") and not isinstance(value, Module):
         old = attributes(value)
         new = [mapped(part, swap, twins) for _, part in old]
         same = all(a is b for a, (_, b) in zip(new, old, strict=True))

@@ -22,6 +22,7 @@ KINDS = {
     "LOAD_NAME": "global",
     "LOAD_SMALL_INT": "constant",
     "LOAD_SUPER_ATTR": "attribute",
+    "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
     "STORE_ATTR": "put",
     "STORE_SUBSCR": "put item",
 }
@@ -118,7 +119,8 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
         values = value if isinstance(value, tuple) and name != "LOAD_CONST" else (value,)
         halves = [half for half in name.split("_FAST") if half] if len(values) == 2 else [name]
         for value, half in zip(values, halves, strict=False):
-            load, store = "LOAD" in half, "STORE_" in half or half.endswith("STORE")
+            cell = value in code.co_freevars and "DEREF" not in name  # as of 3.13 LOAD_CLOSURE's
+            load, store = "LOAD" in half and not cell, "STORE_" in half or half.endswith("STORE")
             found = kind or ("local" if load else "store" if store else "other")
             known = isinstance(value, (str, int)) or found in ("item", "put item")
             yield (found, value) if known else ("other", "")

@@ -44,9 +44,14 @@ def is_special(kind: type, name: str, part: Any) -> bool:
     return part.__code__.co_filename != "<string>" or not hasattr(kind, "__dataclass_fields__")
 
 
+def home_of(kind: type) -> str:
+    """The file of a class; some have there what finds their objects', as Cython's functions."""
+    return str(kind.__module__)
+
+
 def is_drawn(value: Any) -> bool:
     """Whether each look at an object finds another thing: an iterator, a generator of numbers."""
-    if isinstance(value, random.Random) or type(value).__module__.startswith("numpy.random"):
+    if isinstance(value, random.Random) or home_of(type(value)).startswith("numpy.random"):
         return True
     if not isinstance(value, Iterator) or isinstance(value, io.IOBase):
         return False
@@ -68,7 +73,7 @@ def position(value: Any) -> Any:
 
 def is_ours(kind: type) -> bool:
     """Whether a class is one of this library's or of the language's own."""
-    return kind.__module__.split(".")[0] in ("autodiff", "builtins")
+    return home_of(kind).split(".")[0] in ("autodiff", "builtins")
 
 
 @functools.lru_cache(4096)
