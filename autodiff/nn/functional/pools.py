@@ -102,6 +102,11 @@ class Pool:
                     "pad should be at most half of effective kernel size, but got "
                     f"pad={p}, kernel_size={k} and dilation={d}"
                 )
+            if p > k // 2:
+                raise RuntimeError(
+                    "pad should be smaller than or equal to half of kernel size, but got "
+                    f"pad={p} and kernel_size={k}"
+                )
 
     def _count(self, d: int, ceil: bool) -> int:
         size, pad, step = self.image[d], self.padding[d], self.stride[d]
