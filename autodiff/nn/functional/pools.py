@@ -126,6 +126,11 @@ class Pool:
             start = i * step - self.padding[d]
             end = start + (self.kernel[d] - 1) * apart + 1
             first = start if start >= 0 else start + -(start // apart) * apart
+            if first >= self.image[d]:
+                raise RuntimeError(
+                    f"{self.title}: a window of kernel_size={self.kernel[d]}, dilation={apart} and "
+                    f"padding={self.padding[d]} meets none of {self.image[d]} elements: pad less"
+                )
             found.append((first, min(end, self.image[d])))
         return found
 
