@@ -99,7 +99,8 @@ static void turn(int64_t low, int64_t high, double *d, double *e, rotations *r) 
     for (int64_t i = high - 1; i >= low; i--) {
         const double f = s * e[i], b = c * e[i], size = sqrt(f * f + g * g);
         e[i + 1] = size;
-        if (size == 0) {
+        if (size < NOTHING) { /* whose square would be too small to be precise */
+            e[i + 1] = 0;
             d[i + 1] -= p;
             e[high] = 0;
             return;

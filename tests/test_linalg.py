@@ -426,3 +426,12 @@ def test_low_rank_decompositions_refuse() -> None:
         ad.pca_lowrank(x, 2, niter=-1)
     with pytest.raises(RuntimeError, match=r"svd_lowrank: .* at least 2 dimensions"):
         ad.svd_lowrank(x[0])
+
+
+@pytest.mark.parametrize("n", [99, 127, 131])
+def test_vectors_of_values_that_are_next_to_nothing_are_orthogonal(n: int) -> None:
+    """What is left of a matrix of rank 2 is rounding, and that of rounding, down to 1e-160."""
+    at = ad.arange(n)
+    a = ((at[:, None] + at) % 2).to(ad.float64)
+    _, v = ad.linalg.eigh(a)
+    assert (v.mT @ v - ad.eye(n, dtype=ad.float64)).abs().max().item() < 1e-13

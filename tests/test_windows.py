@@ -65,3 +65,18 @@ def test_means_of_few_windows_are_those_of_many(
         few = pool(images[..., :side], shape, step, pads, False, padded)
         inner = (side + pad - wide) // step + 1  # windows that do not reach past the narrow image
         assert few[..., :inner].tolist() == many[..., :inner].tolist()
+
+
+@pytest.mark.parametrize("nd", [1, 2, 3])
+def test_padding_is_at_most_half_of_the_kernel_however_far_its_elements_are_apart(nd: int) -> None:
+    """Half of the whole window is more, where they are apart."""
+    pool = getattr(F, f"max_pool{nd}d")
+    x = ad.ones(1, 1, *[9] * nd)
+    assert pool(x, 3, 1, 1, 2).shape[-1] == 7
+    with pytest.raises(RuntimeError, match="half of kernel size, but got pad=2 and kernel_size=3"):
+        pool(x, 3, 1, 2, 2)
+
+
+def test_a_window_that_meets_no_element_is_refused_by_name() -> None:
+    with pytest.raises(RuntimeError, match="dilation=2 and padding=1 meets none of 1 elements"):
+        F.max_pool2d(ad.ones(1, 5, 1), (1, 4), 5, (0, 1), (1, 2), ceil_mode=True)

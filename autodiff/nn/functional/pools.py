@@ -102,6 +102,11 @@ class Pool:
                     "pad should be at most half of effective kernel size, but got "
                     f"pad={p}, kernel_size={k} and dilation={d}"
                 )
+            if p > k // 2:
+                raise RuntimeError(
+                    "pad should be smaller than or equal to half of kernel size, but got "
+                    f"pad={p} and kernel_size={k}"
+                )
 
     def _count(self, d: int, ceil: bool) -> int:
         size, pad, step = self.image[d], self.padding[d], self.stride[d]
@@ -121,6 +126,11 @@ class Pool:
             start = i * step - self.padding[d]
             end = start + (self.kernel[d] - 1) * apart + 1
             first = start if start >= 0 else start + -(start // apart) * apart
+            if first >= self.image[d]:
+                raise RuntimeError(
+                    f"{self.title}: a window of kernel_size={self.kernel[d]}, dilation={apart} and "
+                    f"padding={self.padding[d]} meets none of {self.image[d]} elements: pad less"
+                )
             found.append((first, min(end, self.image[d])))
         return found
 
