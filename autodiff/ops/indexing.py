@@ -332,7 +332,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         p = _select_p(x._p, 0, index)
         if p:
             return _select.result(x, p, (0, index))
-    if kind is tuple and len(index) == 2 and x._node is x._base is None:
+    if kind is tuple and len(index) == 2 and x._node is None and x._base is None:
         i, j = index
         if type(i) is int is type(j) and -_END < i < _END and -_END < j < _END:
             p = _select_two(x._p, i, j)
