@@ -145,6 +145,7 @@ ad_tensor *ad_repeat_each(const ad_tensor *x, int d, int64_t times);
 ad_tensor *ad_diag_embed(const ad_tensor *x, int n, const int64_t *shape, int64_t offset, int d1, int d2);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
 ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
+ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j); /* x[i, j] */
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
@@ -237,6 +238,8 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype);
+/* Over all dimensions, in x's dtype; of integers and bools, a sum is int64. */
+ad_tensor *ad_reduce_all(int kind, const ad_tensor *x);
 /* All elements of what an op makes of two floating tensors of one shape and dtype, reduced; AD_BAD_SHAPE for
  * others. */
 ad_tensor *ad_pw2_reduced(ad_op *op, const ad_tensor *x, const ad_tensor *y, int kind);

@@ -176,12 +176,17 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, 
                    y);
 }
 
+ad_tensor *ad_reduce_all(int kind, const ad_tensor *x) {
+    const bool counts = kind == AD_RED_sum && !ad_is_floating(x->dtype);
+    return ad_reduce(kind, x, all_dims(x), false, counts ? AD_int64 : x->dtype);
+}
+
 ad_tensor *ad_pw2_reduced(ad_op *op, const ad_tensor *x, const ad_tensor *y, int kind) {
     const bool alike = x->ndim == y->ndim && !memcmp(x->shape, y->shape, sizeof *x->shape * x->ndim);
     if (!alike || x->dtype != y->dtype || !ad_is_floating(x->dtype))
         return ad_fail_null(AD_BAD_SHAPE, x->numel, y->numel, 0);
     ad_tensor *each = ad_pw2(op, x, y);
-    ad_tensor *all = each ? ad_reduce(kind, each, (1u << each->ndim) - 1, false, each->dtype) : NULL;
+    ad_tensor *all = each ? ad_reduce_all(kind, each) : NULL;
     ad_free(each);
     return all;
 }

@@ -237,6 +237,12 @@ ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index) {
     return viewed(y);
 }
 
+ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j) {
+    ad_tensor *row = ad_select(x, 0, i), *y = row ? ad_select(row, 0, j) : NULL;
+    ad_free(row);
+    return y;
+}
+
 static int64_t clamp_index(int64_t i, int64_t size) {
     if (i < 0) i += size;
     return i < 0 ? 0 : i > size ? size : i;

@@ -269,3 +269,18 @@ def test_dots_after_the_first_stand_for_nothing(index: Any, same: Any) -> None:
     assert x[index].tolist() == x[same].tolist()
     x[index] = 0.0
     assert not x[same].any()
+
+
+@given(st.integers(-4, 3), st.integers(-5, 4) | st.just(2**70))
+def test_two_ints_are_one_after_the_other(i: int, j: int) -> None:
+    x, raised = ad.arange(12).reshape(3, 4).clone(), []
+    for take in (lambda: x[i, j], lambda: x[i][j]):
+        try:
+            view = take()
+            view += 100  # of x's own memory
+        except (IndexError, TypeError, ValueError, OverflowError) as error:
+            raised.append(type(error))
+    assert raised == [] or raised[0] is raised[1]
+    if not raised:
+        assert x[i].tolist()[j] >= 200
+        assert (x >= 100).sum() == 1

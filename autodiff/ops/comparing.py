@@ -46,7 +46,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     if found >= 0:
         return bool(found)
     same = (input == other)._p
-    every = lib.ad_reduce(_ALL, same, (1 << same.ndim) - 1, False, same.dtype)
+    every = lib.ad_reduce_all(_ALL, same)
     if not every:
         raise error("equal", same)
     found = lib.ad_item_i64(every)

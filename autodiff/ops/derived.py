@@ -19,7 +19,16 @@ from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.reductions import _native, _prepared, _restore, amax, amin
+from autodiff.ops.reductions import (
+    _MAX,
+    _MIN,
+    _amax,
+    _amin,
+    _extreme_over,
+    _native,
+    _prepared,
+    _restore,
+)
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
@@ -71,7 +80,9 @@ def nansum(
     return _nansum(x, dim_mask(dim, x._p.ndim), keepdim, x._p.dtype)
 
 
-@called("AminmaxBackward0")
+_LEAST, _MOST = (op.named("AminmaxBackward0") for op in (_amin, _amax))
+
+
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
     """The smallest and the largest elements, of all or along `dim`; equal ones share gradients.
 
@@ -81,7 +92,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     max=tensor(3))
     """
     over = () if dim is None else operator.index(dim)
-    return aminmax_result(amin(input, over, keepdim), amax(input, over, keepdim))
+    least = _extreme_over(_LEAST, _MIN, input, over, keepdim)
+    return aminmax_result(least, _extreme_over(_MOST, _MAX, input, over, keepdim))
 
 
 def diff(

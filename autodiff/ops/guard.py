@@ -63,10 +63,9 @@ def guarded(
     names, known = parameters(function)
     flags = _flags_of(function, known, len(names))
     soonest = min(flags.values(), default=sys.maxsize)
-    if method and not _kinds_of(function).keys() - {known[0]}:
-        numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
-        if numpys is not None or not flags:
-            return numpys or function
+    alone = method and not _kinds_of(function).keys() - {known[0]}
+    if alone and not flags and "dim" not in known:
+        return function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +82,10 @@ def guarded(
             raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
         return call(*args, **kwargs)
 
-    return cast(F, call)
+    numpys = None
+    if method and elsewhere is None and "dim" in known:
+        numpys = _named_as_numpy(function, names, flags, None if alone else call)
+    return numpys or (function if alone and not flags else cast(F, call))
 
 
 def parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -166,8 +168,12 @@ def _renamed(name: str, known: Iterable[str]) -> str:
     return own if own in known and name not in known else name
 
 
-def _named_as_numpy(function: F, names: tuple[str, ...], flags: Iterable[str]) -> F | None:
+def _named_as_numpy(
+    function: F, names: tuple[str, ...], flags: Iterable[str], again: Any
+) -> F | None:
     """A method that takes `axis` for `dim`, too, and `keepdims`, unless what follows must be given.
+
+    A call that failed for its arguments' types is made `again`, if not None, to be worded.
 
     It is written out: a call of any arguments would cost as much as a small operation's kernel.
     """
@@ -184,6 +190,7 @@ def _named_as_numpy(function: F, names: tuple[str, ...], flags: Iterable[str]) -
         f"    if {x} is not False and {x} is not True: raise no_flag(name, {x!r}, {x})\n"
         for x in flags
     ]
+    worded = f"    except (AttributeError, TypeError): return again({', '.join(given)})\n"
     text = f"""
 def call({", ".join(told)}, axis=missing, keepdims=missing):
     if axis is not missing:
@@ -193,10 +200,10 @@ def call({", ".join(told)}, axis=missing, keepdims=missing):
     if dim is missing: function({", ".join(required[:-1])})
 {"".join(checks)}    try:
         return function({", ".join(given)})
-    except OverflowError as failure:
+{"" if again is None else worded}    except OverflowError as failure:
         raise does_not_fit(name, failure, ()) from failure
 """
-    scope = {f"_{name}": value for name, value in defaults.items()}
+    scope = {f"_{name}": value for name, value in defaults.items()} | {"again": again}
     scope |= {"function": function, "missing": _MISSING, "does_not_fit": _does_not_fit}
     scope |= {"no_flag": no_flag, "name": own.__name__}
     exec(_compiled(text), scope)

@@ -246,7 +246,7 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
 
 
 _shape_key = lib.ad_shape_key
-_select_p, _slice_p = lib.ad_select, lib.ad_slice
+_select_p, _select_two, _slice_p = lib.ad_select, lib.ad_select_two, lib.ad_slice
 _END = 2**62
 _WHOLE = (0, _END, 1)
 _ALL = slice(None)
@@ -291,16 +291,17 @@ def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
     return _plainly(x, index)
 
 
-def _placed(x: Tensor, index: Any) -> dict[int, Tensor] | None:
-    """What `_basic` leaves of an index of nothing but positions and `:`; None where it is another.
+def _placed(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]] | None:
+    """The same as `_basic` of positions, `:`, ints in bounds and slices; None of another index.
 
     Positions are int64 tensors, or lists of ints.
     """
     items = index if type(index) is tuple else (index,)
     if len(items) > x._p.ndim:
         return None
+    y, dim = x, 0
     left: dict[int, Tensor] = {}
-    for dim, item in enumerate(items):
+    for item in items:
         kind = type(item)
         if kind in TENSOR_TYPES:
             p = item._p
@@ -312,8 +313,13 @@ def _placed(x: Tensor, index: Any) -> dict[int, Tensor] | None:
                 return None
             left[dim] = _from_values(item, [len(item)], dtypes.int64)
         elif kind is not slice or item != _ALL:
-            return None
-    return left or None
+            found = _plain(y, dim, item)
+            if found is None:
+                return None
+            y = found
+            dim -= kind is int
+        dim += 1
+    return (y, left) if left else None
 
 
 _INTS = {int}
@@ -326,6 +332,12 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         p = _select_p(x._p, 0, index)
         if p:
             return _select.result(x, p, (0, index))
+    if kind is tuple and len(index) == 2 and x._node is None and x._base is None:
+        i, j = index
+        if type(i) is int is type(j) and -_END < i < _END and -_END < j < _END:
+            p = _select_two(x._p, i, j)
+            if p:
+                return _select.result(x, p, index)
     found = _at_once(x, index, kind)
     if found is not None:
         return found
@@ -340,9 +352,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return index_along(x, 0, index)
     if is_mask(x, index):
         return _at_mask(x, index)
-    y, left = x, _placed(x, index)
-    if left is None:
-        y, left = _basic(x, index)
+    y, left = _placed(x, index) or _basic(x, index)
     if not left:
         return y if y is not x else alias(x)
     y, first, tensors = _together(y, left)
@@ -371,10 +381,10 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         return
     if _set_masked(x, index, given):
         return
-    y, left = x, _placed(x, index)
-    if left is None:
+    found = _placed(x, index)
+    if found is None:
         _check_mask(index, given)
-        y, left = _basic(x, index)
+    y, left = found or _basic(x, index)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
         return

@@ -19,7 +19,7 @@ from autodiff.tensor import Tensor, wrap
 
 def reduce_all(kind: str, p: Any) -> Any:
     """A new descriptor, or NULL: the reduction of all elements."""
-    return lib.ad_reduce(KINDS[kind], p, (1 << p.ndim) - 1, 0, p.dtype)
+    return lib.ad_reduce_all(KINDS[kind], p)
 
 
 REDUCED: dict[str, ReducedLoss] = {}

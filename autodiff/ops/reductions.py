@@ -23,8 +23,10 @@ from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
 KINDS = numbered(lib.ad_reduction_name)
-_SUM, _MAX, _MIN = (KINDS[name] for name in ("sum", "max", "min"))
+_SUM, _MEAN, _MAX, _MIN = (KINDS[name] for name in ("sum", "mean", "max", "min"))
 _FLOAT = dtypes.FIRST_FLOAT
+_reduce_all = lib.ad_reduce_all
+_EVERY = (-1, False)  # a node's arguments, where all dimensions are reduced and none is kept
 _BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
 
 
@@ -143,6 +145,10 @@ def sum(
     tensor([[3],
             [7]])
     """
+    if dim is None and dtype is None and not keepdim:
+        y = _reduce_all(_SUM, input._p)
+        if y:
+            return _sum.result(input, y, _EVERY)
     x = input if dtype is None else _prepared(input, dtype)
     p = x._p
     d = p.dtype if dtype is None else dtype.code
@@ -162,6 +168,10 @@ def mean(
     >>> ad.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)
     tensor([2., 3.])
     """
+    if dim is None and dtype is None and not keepdim:
+        y = _reduce_all(_MEAN, input._p)
+        if y:
+            return _mean.result(input, y, _EVERY)
     x = input if dtype is None else _prepared(input, dtype)
     p = x._p
     if p.dtype < _FLOAT:
@@ -224,6 +234,10 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
 
 
 def _extreme_over(op: Op, kind: int, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    if dim is _ALL and not keepdim:
+        y = _reduce_all(kind, x._p)
+        if y:
+            return op.result(x, y, _EVERY)
     p = x._p
     if not p.numel:
         _check_not_empty(op.name, x, dim)

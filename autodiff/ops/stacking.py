@@ -256,6 +256,8 @@ def _are_vectors(tensors: Any) -> bool:
     if type(tensors) not in (list, tuple) or not tensors or type(tensors[0]) is not Tensor:
         return False
     p = tensors[0]._p
+    if p.ndim != 1:
+        return False
     n, d = p.numel, p.dtype
     for x in tensors:
         if type(x) is not Tensor or x._p.ndim != 1 or x._p.numel != n or x._p.dtype != d:

@@ -61,10 +61,15 @@ def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bo
         return calling.apply(op, (input, *numbers))
     if not numbers and not inplace:
         return op.call(input)
+    if len(numbers) == 1 and not inplace and type(numbers[0]) in _SIMPLE:
+        return op.call(input, numbers[0])
     others = [_number(op, value) for value in numbers]
     if not inplace:
         return op.call(input, *others)
     return op.into(input, (input, *others))
+
+
+_SIMPLE = frozenset([float, int])  # what a call makes an operand of itself
 
 
 def _number(op: PointwiseOp, value: Any) -> Tensor:
