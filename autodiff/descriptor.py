@@ -83,9 +83,7 @@ class Described(TensorMethods):
             return self.shape
         p = self._p
         n = p.ndim
-        if type(dim) is int and -n <= dim < n:
-            return p.shape[dim if dim >= 0 else dim + n]
-        index = dim_index(dim, n)
+        index = dim if type(dim) is int and 0 <= dim < n else dim_index(dim, n)
         return p.shape[index] if n else self.shape[index]
 
     def stride(self, dim: int | None = None) -> Any:

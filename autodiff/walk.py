@@ -75,17 +75,9 @@ class Walk:
     """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
 
     __slots__ = (
-        "__weakref__",
-        "captured",
-        "create",
-        "fresh",
-        "hooks",
-        "keep",
-        "needed",
-        "targets",
-        "uses",
+        "__weakref__", "captured", "create", "fresh", "hooks", "keep", "needed", "targets", "uses",
         "waiting",
-    )
+    )  # fmt: skip
 
     def __init__(self, roots: Sequence[Node], keep: bool, create: bool, targets: set[Node] | None):
         self.uses = _count_uses(roots)

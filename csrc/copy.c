@@ -297,6 +297,12 @@ static ad_tensor *filled_with(ad_tensor *y, const ad_tensor *x) {
     return y ? ad_done(&(ad_call){run_clone, "copy", 1, 1, .x = both}, y) : NULL;
 }
 
+const ad_tensor *ad_packed(const ad_tensor *x, int dtype, ad_tensor **made) {
+    const bool is_packed = x->contiguous && x->dtype == dtype;
+    *made = is_packed ? NULL : ad_contiguous(x, dtype);
+    return is_packed ? x : *made;
+}
+
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype) {
     if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
     return filled_with(ad_make(dtype, x->ndim, x->shape), x);

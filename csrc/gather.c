@@ -169,19 +169,13 @@ static int check(const ad_tensor *x, int dim, const ad_tensor *index) {
     return AD_OK;
 }
 
-/* Itself where it is contiguous and of the dtype, else a copy: `made` is to be freed. */
-static const ad_tensor *packed(const ad_tensor *x, int dtype, ad_tensor **made) {
-    *made = x->contiguous && x->dtype == dtype ? NULL : ad_contiguous(x, dtype);
-    return *made ? *made : x->contiguous && x->dtype == dtype ? x : NULL;
-}
-
 static int run_gather(const ad_call *c) {
     static run_fn *const take[] = {
         [1] = take_uint8_t, [2] = take_int16_t, [4] = take_int32_t, [8] = take_int64_t};
     const ad_tensor *x = ad_in(c, 0);
     lines l;
     ad_tensor *made;
-    const ad_tensor *in_order = packed(ad_in(c, 1), AD_int64, &made);
+    const ad_tensor *in_order = ad_packed(ad_in(c, 1), AD_int64, &made);
     if (!in_order) return AD_NO_MEMORY;
     plan(&l, x, *(const int *)c->numbers, in_order, ad_out(c, 0)->data);
     const int status = each_line(&l, take[ad_itemsize[x->dtype]]);
@@ -220,8 +214,8 @@ static int run_scatter(const ad_call *c) {
     const scatter_numbers *s = c->numbers;
     lines l;
     ad_tensor *made, *copy = NULL, *x = ad_out(c, 0);
-    const ad_tensor *in_order = packed(ad_in(c, 0), AD_int64, &made);
-    const ad_tensor *from = in_order ? packed(ad_in(c, 1), x->dtype, &copy) : NULL;
+    const ad_tensor *in_order = ad_packed(ad_in(c, 0), AD_int64, &made);
+    const ad_tensor *from = in_order ? ad_packed(ad_in(c, 1), x->dtype, &copy) : NULL;
     int status = from ? AD_OK : ad_error(NULL);
     if (!status) {
         plan(&l, x, s->dim, in_order, from->data);
@@ -278,9 +272,10 @@ static ad_tensor *flat_from(const ad_tensor *x, int first) {
     for (int d = first + 1; d < x->ndim; d++) /* may be more than there are elements, of none */
         if (__builtin_mul_overflow(shape[first], x->shape[d], &shape[first]))
             return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
-    ad_tensor *whole = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *y = x->contiguous || whole ? ad_view(whole ? whole : x, first + 1, shape) : NULL;
-    ad_free(whole);
+    ad_tensor *made;
+    const ad_tensor *whole = ad_packed(x, x->dtype, &made);
+    ad_tensor *y = whole ? ad_view(whole, first + 1, shape) : NULL;
+    ad_free(made);
     return y;
 }
 

@@ -372,10 +372,10 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
 static ad_tensor *flat(const ad_tensor *x) { return ad_view(x, 1, &x->numel); }
 
 ad_tensor *ad_take(const ad_tensor *x, const ad_tensor *index) {
-    ad_tensor *dense = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *row = dense || x->contiguous ? flat(dense ? dense : x) : NULL;
-    ad_tensor *y = row ? ad_index_get(row, 0, 1, &index) : NULL;
-    ad_free(row), ad_free(dense);
+    ad_tensor *made;
+    const ad_tensor *dense = ad_packed(x, x->dtype, &made);
+    ad_tensor *row = dense ? flat(dense) : NULL, *y = row ? ad_index_get(row, 0, 1, &index) : NULL;
+    ad_free(row), ad_free(made);
     return y;
 }
 

@@ -155,6 +155,8 @@ void ad_swap_dims(ad_tensor *x, int a, int b); /* in a descriptor in the making 
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index); /* y = x[index], into y */
 
 /* ---- copy.c ---- */
+/* Itself where it is contiguous and of the dtype, else a copy: `made` is to be freed. NULL for no memory. */
+const ad_tensor *ad_packed(const ad_tensor *x, int dtype, ad_tensor **made);
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
 /* dst[r * dst_row + c] = src[r + c * src_col], of elements of itemsize bytes; past the caches if so wanted.
  */

@@ -30,19 +30,20 @@ static void look_up_item(void *context, int64_t item) {
 }
 
 static int run_lookup(const ad_call *c) {
-    const ad_tensor *table = ad_in(c, 0), *index = ad_in(c, 1);
-    ad_tensor *whole = table->contiguous ? NULL : ad_contiguous(table, table->dtype);
-    ad_tensor *in_order = index->contiguous ? NULL : ad_contiguous(index, AD_int64);
-    int status = (whole || table->contiguous) && (in_order || index->contiguous) ? AD_OK : ad_error(NULL);
-    lookup l = {.n = index->numel,
+    const ad_tensor *table = ad_in(c, 0);
+    ad_tensor *made[2] = {NULL, NULL};
+    const ad_tensor *whole = ad_packed(table, table->dtype, &made[0]);
+    const ad_tensor *index = whole ? ad_packed(ad_in(c, 1), AD_int64, &made[1]) : NULL;
+    int status = index ? AD_OK : ad_error(NULL);
+    lookup l = {.n = ad_in(c, 1)->numel,
                 .rows = ad_out(c, 0)->data,
                 .size = table->shape[0],
                 .row_bytes = table->shape[1] * ad_itemsize[table->dtype]};
     l.per_item = ITEM / (table->shape[1] + 1) + 1;
     atomic_init(&l.outside, false);
     if (!status) {
-        l.table = (whole ? whole : table)->data;
-        l.index = (const int64_t *)(const void *)(in_order ? in_order : index)->data;
+        l.table = whole->data;
+        l.index = (const int64_t *)(const void *)index->data;
         ad_parallel_for((l.n + l.per_item - 1) / l.per_item, ad_out(c, 0)->numel / 4, look_up_item, &l);
     }
     if (atomic_load(&l.outside)) {
@@ -50,8 +51,8 @@ static int run_lookup(const ad_call *c) {
         while (i < l.n - 1 && (uint64_t)l.index[i] < (uint64_t)l.size) i++;
         status = ad_fail(AD_BAD_INDEX, l.index[i], 0, l.size);
     }
-    ad_free(whole);
-    ad_free(in_order);
+    ad_free(made[0]);
+    ad_free(made[1]);
     return status;
 }
 

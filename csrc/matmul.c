@@ -274,21 +274,20 @@ static const void *dot_terms(void *context, const ad_rows_part *part, int64_t *s
 }
 
 static int run_dot(const ad_call *c) {
-    const ad_tensor *a = ad_in(c, 0), *b = ad_in(c, 1);
-    ad_tensor *whole_a = a->contiguous ? NULL : ad_contiguous(a, a->dtype);
-    ad_tensor *whole_b = b->contiguous ? NULL : ad_contiguous(b, b->dtype);
-    const bool made = (whole_a || a->contiguous) && (whole_b || b->contiguous);
-    if (made) {
+    const int dtype = ad_out(c, 0)->dtype;
+    ad_tensor *made[2] = {NULL, NULL};
+    const ad_tensor *a = ad_packed(ad_in(c, 0), dtype, &made[0]);
+    const ad_tensor *b = a ? ad_packed(ad_in(c, 1), dtype, &made[1]) : NULL;
+    if (b) {
         const bool let_go = ad_let_go(2 * a->numel);
-        dot_task t = {.a = (whole_a ? whole_a : a)->data, .b = (whole_b ? whole_b : b)->data};
-        t.type = ad_dtype_type[a->dtype];
+        dot_task t = {.a = a->data, .b = b->data, .type = ad_dtype_type[dtype]};
         const ad_rows_item row = {{1, a->numel, a->numel, false}, 0, 0, 1};
         ad_rows_fold(&row, AD_FOLD_sum, t.type, dot_terms, &t, ad_out(c, 0)->data);
         ad_take_back(let_go);
     }
-    ad_free(whole_a);
-    ad_free(whole_b);
-    return made ? AD_OK : AD_NO_MEMORY;
+    ad_free(made[0]);
+    ad_free(made[1]);
+    return b ? AD_OK : AD_NO_MEMORY;
 }
 
 /* The products of elements, added as a sum of them is: in lanes, as one chain over k would take 30 times as

@@ -49,16 +49,11 @@ static int run_cross(const ad_call *c) {
     const int dim = *(const int *)c->numbers;
     const ad_tensor *y = ad_out(c, 0);
     ad_tensor *made[2] = {NULL, NULL};
-    const char *data[2];
-    int status = AD_OK;
-    for (int i = 0; i < 2 && !status; i++) {
-        const ad_tensor *x = ad_in(c, i);
-        if (!x->contiguous && !(made[i] = ad_contiguous(x, x->dtype))) status = ad_error(NULL);
-        if (!status) data[i] = made[i] ? made[i]->data : x->data;
-    }
+    const ad_tensor *a = ad_packed(ad_in(c, 0), y->dtype, &made[0]);
+    const ad_tensor *b = a ? ad_packed(ad_in(c, 1), y->dtype, &made[1]) : NULL;
+    const int status = b ? AD_OK : ad_error(NULL);
     if (!status) {
-        crossing t = {.a = data[0], .b = data[1], .y = y->data, .count = y->numel / 3, .inner = 1};
-        t.dtype = y->dtype;
+        crossing t = {a->data, b->data, y->data, .count = y->numel / 3, .inner = 1, .dtype = y->dtype};
         for (int d = dim + 1; d < y->ndim; d++) t.inner *= y->shape[d];
         ad_parallel_for((t.count + TASK - 1) / TASK, t.count * 2, run_task, &t);
     }

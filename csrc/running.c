@@ -142,16 +142,12 @@ typedef struct {
     bool reverse, lags;
 } recurrence_numbers;
 
-/* x where it is contiguous, else a copy: `made` is to be freed. */
-static const ad_tensor *packed(const ad_tensor *x, ad_tensor **made) {
-    *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    return x->contiguous ? x : *made;
-}
-
 static int run_recurrence(const ad_call *c) {
     const recurrence_numbers *n = c->numbers;
     ad_tensor *made[2] = {NULL, NULL};
-    const ad_tensor *a = packed(ad_in(c, 0), &made[0]), *b = a ? packed(ad_in(c, 1), &made[1]) : NULL;
+    const int dtype = ad_out(c, 0)->dtype;
+    const ad_tensor *a = ad_packed(ad_in(c, 0), dtype, &made[0]);
+    const ad_tensor *b = a ? ad_packed(ad_in(c, 1), dtype, &made[1]) : NULL;
     const int status = b ? AD_OK : ad_error(NULL);
     if (!status) {
         running r = {.a = a->data, .reverse = n->reverse, .lags = n->lags};
@@ -178,7 +174,7 @@ ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int re
 static int run_extremes(const ad_call *c) {
     const int *n = c->numbers;
     ad_tensor *made;
-    const ad_tensor *x = packed(ad_in(c, 0), &made);
+    const ad_tensor *x = ad_packed(ad_in(c, 0), ad_in(c, 0)->dtype, &made);
     if (!x) return ad_error(NULL);
     running r = {.places = (int64_t *)(void *)ad_out(c, 1)->data, .largest = n[1] != 0};
     run(&r, x, ad_out(c, 0), n[0]);

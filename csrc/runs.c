@@ -79,23 +79,23 @@ int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts,
 
 ad_tensor *ad_repeat_counts(const ad_tensor *counts) {
     ad_tape_break(AD_TAPE_SIZED);
-    ad_tensor *numbers = counts->ndim == 1 ? ad_contiguous(counts, AD_int64) : NULL, *y = NULL;
     if (counts->ndim != 1) return ad_fail_null(AD_BAD_DIM, 1, counts->ndim, 0);
+    ad_tensor *made;
+    const ad_tensor *numbers = ad_packed(counts, AD_int64, &made);
     if (!numbers) return NULL;
     const int64_t *n = (const int64_t *)(const void *)numbers->data;
-    int64_t total = 0, least = 0, at = 0;
-    for (int64_t i = 0; i < numbers->numel && least >= 0; i++) {
-        least = n[i];
-        if (__builtin_add_overflow(total, n[i], &total))
-            least = ad_fail(AD_TOO_LARGE, 0, 0, 0), least = -1;
-        else if (least < 0)
-            ad_fail(AD_BAD_ARG, least, i, 0);
+    int status = AD_OK;
+    int64_t total = 0;
+    for (int64_t i = 0; i < numbers->numel && !status; i++) {
+        if (n[i] < 0)
+            status = ad_fail(AD_BAD_ARG, n[i], i, 0);
+        else if (__builtin_add_overflow(total, n[i], &total))
+            status = ad_fail(AD_TOO_LARGE, 0, 0, 0);
     }
-    if (least >= 0 && (y = ad_make(AD_int64, 1, &total))) {
-        int64_t *out = (int64_t *)(void *)y->data;
-        for (int64_t i = 0; i < numbers->numel; i++)
-            for (int64_t k = 0; k < n[i]; k++) out[at++] = i;
-    }
-    ad_free(numbers);
+    ad_tensor *y = status ? NULL : ad_make(AD_int64, 1, &total);
+    int64_t *out = y ? (int64_t *)(void *)y->data : NULL;
+    for (int64_t i = 0; y && i < numbers->numel; i++)
+        for (int64_t k = 0; k < n[i]; k++) *out++ = i;
+    ad_free(made);
     return y;
 }

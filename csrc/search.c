@@ -49,13 +49,12 @@ static void search_item(void *context, int64_t item) {
 }
 
 static int run_search(const ad_call *c) {
-    const ad_tensor *rows = ad_in(c, 0), *values = ad_in(c, 1);
-    ad_tensor *made[2] = {rows->contiguous ? NULL : ad_contiguous(rows, rows->dtype),
-                          values->contiguous ? NULL : ad_contiguous(values, values->dtype)};
-    const bool whole = (made[0] || rows->contiguous) && (made[1] || values->contiguous);
-    if (whole) {
-        search s = {.rows = made[0] ? made[0]->data : rows->data,
-                    .values = made[1] ? made[1]->data : values->data,
+    ad_tensor *made[2] = {NULL, NULL};
+    const ad_tensor *rows = ad_packed(ad_in(c, 0), ad_in(c, 0)->dtype, &made[0]);
+    const ad_tensor *values = rows ? ad_packed(ad_in(c, 1), rows->dtype, &made[1]) : NULL;
+    if (values) {
+        search s = {.rows = rows->data,
+                    .values = values->data,
                     .places = (int64_t *)(void *)ad_out(c, 0)->data,
                     .type = ad_dtype_type[rows->dtype],
                     .n = rows->shape[rows->ndim - 1],
@@ -66,7 +65,7 @@ static int run_search(const ad_call *c) {
     }
     ad_free(made[0]);
     ad_free(made[1]);
-    return whole ? AD_OK : ad_error(NULL);
+    return values ? AD_OK : ad_error(NULL);
 }
 
 ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int right) {

@@ -6,6 +6,8 @@ import builtins
 import math
 from typing import Any
 
+from golden.lines import Facts
+
 import autodiff as ad
 
 # What made a result is called differently where a composition of ours is another than PyTorch's.
@@ -63,6 +65,16 @@ def check_failure(wanted: Any, got: Any) -> None:
     assert isinstance(wanted, str) == isinstance(got, str), f"{got}, not {wanted}"
     theirs = getattr(builtins, wanted, RuntimeError)  # as _LinAlgError is
     assert issubclass(getattr(builtins, got, ad.linalg.LinAlgError), theirs), f"{got}, not {wanted}"
+
+
+def check_value(facts: Facts, line: str) -> tuple[list[Any], list[Any]]:
+    """Fails where a line's value, or failure, is another; what else PyTorch tells, and what is."""
+    wanted, got = facts.recorded[line], facts.outcome(ad, line)
+    if isinstance(wanted, str) or isinstance(got, str):
+        check_failure(wanted, got)
+        return [], []
+    assert near(got[0], wanted[0])
+    return wanted[1:], got[1:]
 
 
 def check_nodes(wanted: Any, got: Any, line: str) -> None:

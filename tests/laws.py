@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import autodiff as ad
-from autodiff.expr import PRIMITIVES, ROOTS, Expr, expanded, inputs, topological
+from autodiff.expr import PRIMITIVES, Expr, expanded, inputs, topological
 from autodiff.lower import INSTRUCTIONS
 from autodiff.ops.calling import apply
 from autodiff.ops.declare import FUNCTIONS
@@ -18,6 +18,7 @@ from autodiff.ops.numbers import number
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.testing import Array
 from autodiff.testing.cases import Case
+from autodiff.testing.cases_composed import COMPOSED
 from autodiff.testing.draw import operand_dtypes
 
 Operands = Sequence[ad.Tensor]
@@ -284,7 +285,7 @@ def applies(law: Callable[..., None], case: Case) -> bool:
 
 
 def untested() -> set[str]:
-    """Primitives that neither are public functions nor instructions that only rules use."""
-    of_others = {"zeros_like", "ones_like", "floored"}  # that one of cosine_similarity, a case;
-    of_others |= {"ldexp", *(f"{root}_of_input" for root in ROOTS.values())}  # of ldexp and of pow
-    return set(PRIMITIVES) - set(FUNCTIONS) - set(INSTRUCTIONS) - of_others
+    """Primitives that are no public functions, nor cases, nor instructions that only rules use."""
+    of_others = {"zeros_like", "ones_like", "floored"}  # that one of cosine_similarity, a case
+    composed = {row.name for row in COMPOSED}
+    return set(PRIMITIVES) - set(FUNCTIONS) - set(INSTRUCTIONS) - of_others - composed

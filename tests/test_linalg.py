@@ -391,6 +391,12 @@ def test_distances_by_a_product_are_those_of_the_differences() -> None:
     assert there.isnan().all()
 
 
+@pytest.mark.parametrize("wants", [False, True])
+def test_kron_of_too_many_dimensions_is_refused_by_its_name(wants: bool) -> None:
+    with pytest.raises(RuntimeError, match="kron: at most 4 dimensions are supported, got 2-D"):
+        ad.kron(ad.ones(2, 2, requires_grad=wants), ad.ones([2] * 5))
+
+
 def test_numbers_have_no_dimension_to_cross() -> None:
     with pytest.raises(IndexError, match="no dimensions"):
         linalg.cross(ad.tensor(1.0), ad.tensor(1.0))

@@ -101,12 +101,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     biased = c.ndim == 1 and beta == alpha == 1 and a.dtype == b.dtype == c.dtype
     if biased and a.shape[1] == b.shape[0] and c.shape[0] == b.shape[1]:
         _check_dtypes("addmm", mat1, mat2)
-        y = _linear.on((mat1, t(mat2), input))
-    elif _is_plain(a, b, c) and beta == alpha == 1:
-        y = add.call(input, matmul(mat1, mat2))
-    else:
-        y = _sum(input, matmul, mat1, mat2, beta, alpha)
-    return y
+        return _linear.on((mat1, t(mat2), input))
+    if _is_plain(a, b, c) and beta == alpha == 1:
+        return add.call(input, matmul(mat1, mat2))
+    return _sum(input, matmul, mat1, mat2, beta, alpha)
 
 
 @called("AddmvBackward0")
@@ -148,11 +146,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     if wide is dtypes.bool:
         product = _outer(vec1, vec2)
         given = expand(input, product.shape)
-        y = given.logical_or(product) if beta else product
-    else:
-        given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
-        y = _sum(given, _outer, vec1, vec2, beta, alpha)
-    return y
+        return given.logical_or(product) if beta else product
+    given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
+    return _sum(given, _outer, vec1, vec2, beta, alpha)
 
 
 @called("BaddbmmBackward0")

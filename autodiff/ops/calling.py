@@ -10,7 +10,7 @@ from typing import Any
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import must_be
-from autodiff.ops.numbers import number, numbers, operand
+from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
@@ -26,14 +26,7 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     """
     tensors: list[Tensor] = []
     for arg in args:
-        kind = type(arg)
-        if kind is Tensor:
-            tensors.append(arg)
-            continue
-        table = numbers.get(kind)
-        x = operand(arg) if table is None else table.get(arg)
-        if x is None and table is not None:
-            x = number(arg)
+        x = arg if type(arg) is Tensor else operand(arg)
         if x is None:
             if any_expr(args):
                 return build(op.name, *args)  # type: ignore[return-value]

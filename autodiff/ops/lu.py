@@ -181,7 +181,7 @@ def lu_factor_ex(
     tensor(2, dtype=torch.int32)
     """
     y, order, info = _factors("torch.linalg.lu_factor_ex", A, pivot, check_errors)
-    found = lu_factor_ex_result(y, _pivots(order, min(A.shape[-2:])), info.to(int32))
+    found = y, _pivots(order, min(A.shape[-2:])), info.to(int32)
     return lu_factor_ex_result(*written_all("linalg_lu_factor_ex", out, found, A))
 
 
@@ -195,10 +195,8 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_re
     tensor([2, 2], dtype=torch.int32)
     """
     y, order, _ = _factors("torch.linalg.lu_factor", A, pivot, True)
-    found = lu_factor_result(y, _pivots(order, min(A.shape[-2:])))
-    return (
-        found if out is None else lu_factor_result(*written_all("linalg_lu_factor", out, found, A))
-    )
+    found = y, _pivots(order, min(A.shape[-2:]))
+    return lu_factor_result(*written_all("linalg_lu_factor", out, found, A))
 
 
 @called("LinalgLuSolveBackward0")

@@ -40,9 +40,8 @@ _gathered: Op = Op("pad_vjp",
 """The adjoint of padding with elements of a shape: what each was copied to, added up."""
 
 
-_native_pads = lru_cache(
-    lambda pads: ffi.new("int64_t[]", pads)
-)  # conversion takes as long as a pad
+# As the kernel takes them: to convert pads takes as long as to pad.
+_native_pads = lru_cache(lambda pads: ffi.new("int64_t[]", pads))
 
 
 def padded(x: Tensor, pads: tuple[int, ...], mode: str, value: float | None) -> Tensor:

@@ -22,6 +22,7 @@ from autodiff.ops.gather import (
     _scatter,
     broadcast_indices,
     remembered,
+    write_along,
     write_at,
 )
 from autodiff.ops.guard import must_be
@@ -88,11 +89,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     d = dim_index(dim, p.ndim)
     alike = places.dtype == _INT64 and places.ndim == 1 and q.dtype == p.dtype and p.ndim > 0
     if alike and fits_along(x.shape, source.shape, d, places.numel):
-        if is_untold(x, source):
-            if not lib.ad_index_put(p, d, 1, [places], q, 0):
-                return x
-            take_failure()  # to be met again
-        return write_at(x, Indices([index], d), source, False, _index_copy)
+        return write_along(x, d, index, source, False, _index_copy)
     flat = _check_index("index_copy_()", index, RuntimeError)
     if source.dtype is not x.dtype:
         raise RuntimeError(
@@ -139,11 +136,8 @@ def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     p, places = x._p, index._p
     d = dim_index(dim, p.ndim)
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
-    plain = places.dtype == _INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim
-    if plain and is_untold(x, given):
-        if not lib.ad_index_put(p, d, 1, [places], given._p, 0):
-            return x
-        take_failure()  # to be met again
+    if places.dtype == _INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim:
+        return write_along(x, d, index, given, False, _index_fill)
     flat = _check_index("index_fill_()", index, IndexError)
     if given._p.ndim:
         raise RuntimeError(

@@ -18,7 +18,7 @@ from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.stacking import broadcast_tensors
 from autodiff.ops.views import _unsqueeze, expand, permute, reshape
-from autodiff.shapes import dim_index
+from autodiff.shapes import MAX_DIMS, dim_index
 from autodiff.tensor import Tensor, own
 
 # ---- of vectors ----
@@ -234,6 +234,9 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
         take_failure()
     a, b = list(input.shape), list(other.shape)
     a, b = [1] * (len(b) - len(a)) + a, [1] * (len(a) - len(b)) + b
+    if 2 * len(a) > MAX_DIMS:
+        given = " and ".join(f"{x.ndim}-D" for x in (input, other))
+        raise RuntimeError(f"kron: at most {MAX_DIMS // 2} dimensions are supported, got {given}")
     apart, beside, shape = [], [], []
     for p, q in zip(a, b, strict=True):
         apart += [p, 1]

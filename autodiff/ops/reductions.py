@@ -264,8 +264,7 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
         given = ", ".join(type(a).__name__ for a in (x, dim, keepdim))
         raise TypeError(f"{name}() received an invalid combination of arguments - got ({given})")
     if dim is None:
-        kind, op = (_MAX, _max) if name == "max" else (_MIN, _min)
-        return _extreme_over(op, kind, x, _ALL, False)
+        return max(x) if name == "max" else min(x)
     if isinstance(dim, Tensor):
         return x.maximum(dim) if name == "max" else x.minimum(dim)
     result = max_result if name == "max" else min_result

@@ -6,11 +6,19 @@ from functools import lru_cache
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, lib, take_failure
-from autodiff.ops.base import is_untold, titled
+from autodiff.native import error, lib
+from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
-from autodiff.ops.gather import Indices, _get, _put_added, index_along, remembered, write_at
+from autodiff.ops.gather import (
+    Indices,
+    _get,
+    _put_added,
+    index_along,
+    remembered,
+    write_along,
+    write_at,
+)
 from autodiff.ops.views import copied, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, wrap
@@ -77,10 +85,8 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
     at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
     if not (at_hand and p.ndim and fits_along(x.shape, source.shape, d, places.numel)):
         _check_index_add(x, d, index, source)
-    elif alpha == 1 and is_untold(x, source):
-        if not lib.ad_index_put(p, d, 1, [places], added, 1):
-            return x
-        take_failure()  # to be met again
+    elif alpha == 1:
+        return write_along(x, d, index, source, True, _put_added)
     flat = _vector(index)
     scaled = source if alpha == 1 else source * alpha
     if p.ndim == 0:

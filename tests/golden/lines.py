@@ -6,17 +6,48 @@ first and second derivatives by the operands; or the exception.
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 _NAME = re.compile(r"(?<![.\w'\"])([a-z])(?![\w'\"=])")
 
 
-def lines_of(cases: Path) -> list[str]:
+def lines_of(cases: str) -> list[str]:
     """The lines of a file, without its comments."""
-    return [s for s in cases.read_text().splitlines() if s and not s.startswith("#")]
+    text = Path(__file__).with_name(cases).read_text()
+    return [s for s in text.splitlines() if s and not s.startswith("#")]
+
+
+class Facts:
+    """What lines come to on PyTorch, which a file keeps, a line's facts a line."""
+
+    def __init__(self, golden: str, operands: dict[str, Any], lines: Sequence[str]) -> None:
+        self.golden = Path(__file__).with_name(golden)
+        self.operands = operands
+        self.lines = lines
+
+    @cached_property
+    def recorded(self) -> dict[str, Any]:
+        """The facts, by line."""
+        found: dict[str, Any] = json.loads(self.golden.read_text())["cases"]
+        return found
+
+    def outcome(self, lib: Any, line: str) -> Any:
+        """What a line comes to."""
+        return outcome(lib, self.operands, line)
+
+    def record(self) -> None:
+        """Writes the file."""
+        import torch
+
+        write(self.golden, cases={line: self.outcome(torch, line) for line in self.lines})
 
 
 def numbers(x: Any) -> Any:

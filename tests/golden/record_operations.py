@@ -7,17 +7,11 @@ the same lines on autodiff.
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from golden import lines as lines_
+from golden.lines import Facts, lines_of
 from golden.record_shapes import OPERANDS as SHAPES
-from golden.recording import write
 
-CASES = Path(__file__).with_name("operation_cases.txt")
-GOLDEN = Path(__file__).with_name("operations.json")
 OPERANDS: dict[str, Any] = SHAPES | {
     "h": [[0.5, -0.25, 0.75], [-0.625, 0.125, -0.875]],  # inside of (-1, 1),
     "r": [[0.25, 0.5, 0.125], [0.875, 0.375, 0.625]],  # of (0, 1),
@@ -62,8 +56,6 @@ BINARY = {  # the second operand, and one that broadcasts
     "yv": "add sub mul atan2 fmax fmin maximum minimum hypot logaddexp eq ge gt le lt ne",
     "ps": "div true_divide fmod remainder xlogy",
 }
-
-
 NOT_IN_PLACE = ["positive", "fmax", "fmin", "maximum", "minimum", "logaddexp"]
 
 
@@ -81,27 +73,10 @@ def lines() -> list[str]:
             found.append(f"torch.{name}(x, torch.ones(4))")
     absent = [f".{name}_(" for name in NOT_IN_PLACE]
     tables = [line for line in found if not any(call in line for call in absent)]
-    return tables + lines_.lines_of(CASES)
+    return tables + lines_of("operation_cases.txt")
 
 
-@cache
-def recorded() -> dict[str, Any]:
-    """PyTorch's facts, by line."""
-    found: dict[str, Any] = json.loads(GOLDEN.read_text())["cases"]
-    return found
-
-
-def outcome(lib: Any, line: str) -> Any:
-    """What a line comes to."""
-    return lines_.outcome(lib, OPERANDS, line)
-
-
-def main() -> None:
-    """Writes the file, a line's facts a line."""
-    import torch
-
-    write(GOLDEN, cases={line: outcome(torch, line) for line in lines()})
-
+FACTS = Facts("operations.json", OPERANDS, lines())
 
 if __name__ == "__main__":
-    main()
+    FACTS.record()

@@ -75,9 +75,6 @@ _known_blocks = lru_cache(_Blocks)
 def _blocks(
     op: str, image: Pair, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints
 ) -> _Blocks:
-    if type(kernel) is type(dilation) is type(padding) is type(stride) is int:
-        twice = (kernel, kernel), (dilation, dilation), (padding, padding), (stride, stride)
-        return _known_blocks(image, *twice)
     return _known_blocks(
         image,
         ints(op, "kernel_size", kernel, 2),
