@@ -18,7 +18,7 @@ from autodiff.func.batched import (
 from autodiff.func.rules import Rule, _function, _is, _operation
 from autodiff.ops.base import Op
 from autodiff.ops.create import ones_like
-from autodiff.ops.gather import Indices, gather
+from autodiff.ops.gather import Indices, gather, write_at
 from autodiff.ops.indexing import _consumed, _items
 from autodiff.ops.slices import index_select
 from autodiff.ops.views import expand, reshape, squeeze, transpose
@@ -123,6 +123,11 @@ def _written(
     ndim = len(indices.shape) + x.ndim - len(indices.ps)
     function(x.value, _behind(indices), padded(values, level, ndim), *rest)
     return x
+
+
+@_function("write_along")
+def _written_along(function: Rule, level: Level, x: Any, dim: int, index: Any, *rest: Any) -> Any:
+    return write_at(x, Indices([index], dim), *rest)
 
 
 @_function("index_add", "index_put", "index_copy", "index_fill", "scatter", "scatter_add",
