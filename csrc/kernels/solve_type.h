@@ -78,7 +78,8 @@ static int64_t NAME(largest)(int64_t n, const T *x) {
     int64_t i = 0;
     for (; i + 4 * W <= n; i += 4 * W)
         AD_UNROLL for (int v = 0; v < 4; v++) most[v] = V(_max)(V(_abs)(V(_load)(x + i + v * W)), most[v]);
-    for (; i < n; i += W) most[0] = V(_max)(V(_abs)(V(_load_n)(x + i, ad_least(W, n - i))), most[0]);
+    for (; i + W <= n; i += W) most[0] = V(_max)(V(_abs)(V(_load)(x + i)), most[0]);
+    if (i < n) most[0] = V(_max)(V(_abs)(V(_load_n)(x + i, n - i)), most[0]);
     V(_store)(lanes, V(_max)(V(_max)(most[0], most[1]), V(_max)(most[2], most[3])));
     for (int l = 0; l < W; l++) largest = lanes[l] > largest ? lanes[l] : largest;
     const V() wanted = V(_set1)(largest);
