@@ -45,7 +45,7 @@ def is_special(kind: type, name: str, part: Any) -> bool:
 
 
 def home_of(kind: type) -> str:
-    """The file of a class; some have there what finds their objects', as Cython's functions."""
+    """The module of a class; some have there what finds that of their objects, as Cython's have."""
     return str(kind.__module__)
 
 
