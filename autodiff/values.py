@@ -12,16 +12,15 @@ from autodiff.descriptor import Described, fresh
 from autodiff.native import ffi, lib, looked_at
 from autodiff.node import mode
 
-_unpack, _cast, _gc, _buffer = ffi.unpack, ffi.cast, ffi.gc, ffi.buffer
+_unpack, _gc, _buffer = ffi.unpack, ffi.gc, ffi.buffer
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
 _OF_GRAD = (
     "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
     "Consider using tensor.detach() first."
 )
 _warned: list[bool] = []  # once in a program, as PyTorch does
+_FIELDS = ("", "u8", "i8", "i16", "i32", "i64", "", "", "f32", "f64")  # of descriptors
 _FORMATS: Any = "?Bbhiq  fd"  # of memoryviews; those of 16 bits are taken as float32
-_KINDS = ("bool", "uint8_t", "int8_t", "int16_t", "int32_t", "int64_t", "", "", "float", "double")
-_POINTERS = [ffi.typeof(f"{kind} *") if kind else None for kind in _KINDS]
 _kinds: dict[str, Any] = {}  # NumPy's of these, which take long to be made of texts
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
@@ -71,15 +70,15 @@ class Valued(Described):
             return self.item()
         if changes.recorder is not None:
             looked_at()
+        d = p.dtype
+        if n == 1 and p.contiguous and (field := _FIELDS[d]):  # a memoryview takes longer
+            return _unpack(getattr(p, field), p.numel)
         if not p.numel:
             return _hollow(self.shape)
-        d = p.dtype
         if d in dtypes.HALF_CODES:
             d = _FLOAT
         if d != p.dtype or not p.contiguous:
             p = fresh(lib.ad_contiguous(p, d), "tolist", p)
-        if n == 1 and d:  # a memoryview takes longer, but any byte for a bool, set or not
-            return _unpack(_cast(_POINTERS[d], p.data), p.numel)
         memory = _buffer(p.data, p.numel * dtypes.ALL[d].itemsize)
         return memoryview(memory).cast(_FORMATS[d], _unpack(p.shape, n)).tolist()
 

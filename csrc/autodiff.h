@@ -56,6 +56,13 @@ typedef struct ad_tensor {
     union { /* of the first element */
         char *data;
         intptr_t address;
+        uint8_t *u8; /* of what has this dtype */
+        int8_t *i8;
+        int16_t *i16;
+        int32_t *i32;
+        int64_t *i64;
+        float *f32;
+        double *f64;
     };
     int64_t numel;
     int64_t shape[8];
