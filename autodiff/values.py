@@ -70,16 +70,16 @@ class Valued(Described):
             return self.item()
         if changes.recorder is not None:
             looked_at()
-        d = p.dtype
-        if n == 1 and p.contiguous and (field := _FIELDS[d]):  # a memoryview takes longer
-            return _unpack(getattr(p, field), p.numel)
-        if not p.numel:
+        d, count = p.dtype, p.numel
+        if not count:
             return _hollow(self.shape)
+        if n == 1 and p.contiguous and (field := _FIELDS[d]):  # a memoryview takes longer
+            return _unpack(getattr(p, field), count)
         if d in dtypes.HALF_CODES:
             d = _FLOAT
         if d != p.dtype or not p.contiguous:
             p = fresh(lib.ad_contiguous(p, d), "tolist", p)
-        memory = _buffer(p.data, p.numel * dtypes.ALL[d].itemsize)
+        memory = _buffer(p.data, count * dtypes.ALL[d].itemsize)
         return memoryview(memory).cast(_FORMATS[d], _unpack(p.shape, n)).tolist()
 
     def numpy(self, *, force: bool = False) -> Any:

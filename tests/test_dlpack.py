@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.native import ffi, lib
+from autodiff.tensor import own
 
 DTYPES = [ad.bool, ad.uint8, ad.int8, ad.int16, ad.int32, ad.int64, ad.float32, ad.float64]
 
@@ -172,6 +173,10 @@ def test_structs_of_others_are_checked() -> None:
     raw, p = taken(byte_offset=4)
     assert ffi.unpack(ffi.cast("float *", p.data), 2) == [1.5, 2.5]
     lib.ad_free(p)
+    raw, p = taken(shape=(ctypes.c_int64 * 1)(0), data=None)  # PyTorch's tensors of nothing
+    x = own(p, "from_dlpack")
+    assert x.tolist() == [] and x.sum().item() == 0 and x.clone().numpy().shape == (0,)
+    assert repr(x) == "tensor([])" and len(x.numpy()) == 0 and bytes(memoryview(x.numpy())) == b""
     negative, huge = (ctypes.c_int64 * 1)(-1), (ctypes.c_int64 * 2)(2**40, 2**40)
     for spoilt in (
         {"major": 2},
