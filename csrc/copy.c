@@ -151,6 +151,14 @@ static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char
         copies[size].move(n, dst, ds, src, ss);
 }
 
+/* One value again and again, past the caches: nothing is read of what is overwritten. */
+static void fill_past(char *dst, int64_t n, int size, const char *value) {
+    _Alignas(AD_LINE) char page[AD_PAGE];
+    copies[size].fill(AD_PAGE / size, page, 1, value);
+    for (int64_t i = 0; i < n * size; i += AD_PAGE)
+        ad_move_past(dst + i, page, ad_least(n * size - i, AD_PAGE), 0, NULL, NULL);
+}
+
 static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src, int src_dtype, bool past) {
     int64_t dst_step = p->dst_row * ad_itemsize[dst_dtype], src_step = p->src_row * ad_itemsize[src_dtype];
     if (dst_dtype == src_dtype && p->src_row == 1 && p->dst_col == 1 && p->src_col != 0 && p->rows > 1 &&
@@ -174,6 +182,12 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
             else
                 ad_move_run(dst, src, bytes);
         }
+        return;
+    }
+    if (dst_dtype == src_dtype && p->dst_col == 1 && p->src_col == 0 && past &&
+        p->cols * ad_itemsize[dst_dtype] >= AD_PAGE) {
+        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step)
+            fill_past(dst, p->cols, ad_itemsize[dst_dtype], src);
         return;
     }
     for (int64_t r = 0; r < p->rows; r++)

@@ -175,8 +175,12 @@ def test_structs_of_others_are_checked() -> None:
     lib.ad_free(p)
     raw, p = taken(shape=(ctypes.c_int64 * 1)(0), data=None)  # PyTorch's tensors of nothing
     x = own(p, "from_dlpack")
-    assert x.tolist() == [] and x.sum().item() == 0 and x.clone().numpy().shape == (0,)
-    assert repr(x) == "tensor([])" and len(x.numpy()) == 0 and bytes(memoryview(x.numpy())) == b""
+    assert x.tolist() == []
+    assert x.sum().item() == 0
+    assert x.clone().numpy().shape == (0,)
+    assert repr(x) == "tensor([])"
+    assert len(x.numpy()) == 0
+    assert bytes(memoryview(x.numpy())) == b""
     negative, huge = (ctypes.c_int64 * 1)(-1), (ctypes.c_int64 * 2)(2**40, 2**40)
     for spoilt in (
         {"major": 2},

@@ -57,3 +57,15 @@ def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
     assert ad.equal(x.t().contiguous(), ad.stack([c.clone() for c in x.unbind(1)]))
     assert ad.equal(x[:, :1990] * x[:, 9:1999], ad.stack([r[:1990] * r[9:1999] for r in x]))
     assert ad.equal(x[1:].clone(), ad.stack([r.clone() for r in x[1:]]))
+    assert ad.equal(x.clone().copy_(x[:, :1]), ad.stack([r[0].expand(cols) for r in x]))
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("dtype", [ad.bool, ad.uint8, ad.bfloat16, ad.int64, ad.float64])
+def test_large_fills_are_of_one_value_and_end_where_they_should(dtype: ad.dtype) -> None:
+    value = ad.tensor(3.25).to(dtype)
+    x = ad.zeros(13_000_003 * 4 // max(4, dtype.itemsize), dtype=dtype)
+    x[5:-3].fill_(value.item())
+    assert bool((x[5:-3] == value).all())
+    assert not x[:5].any()
+    assert not x[-3:].any()
