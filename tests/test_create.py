@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import gc
+import re
 import weakref
 from typing import Any
 
@@ -227,3 +228,27 @@ def test_an_array_without_memory_is_refused() -> None:
     for make in (ad.tensor, ad.as_tensor, ad.from_numpy):
         with pytest.raises(ValueError, match=r"shape \(3,\): it has no memory"):
             make(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "said"),
+    [
+        ("a", TypeError, "new(): invalid data type 'str'"),
+        (["a"], ValueError, "too many dimensions 'str'"),
+        ([["ab"], 1], ValueError, "too many dimensions 'str'"),
+        ([1, "a"], TypeError, "new(): invalid data type 'str'"),
+        ([b"a"], TypeError, "new(): invalid data type 'bytes'"),
+    ],
+)
+def test_texts_are_no_numbers_and_no_indices(
+    data: object, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        ad.tensor(data)
+    x = ad.zeros(2, 3)
+    if not isinstance(data, list):
+        for index in (data, (0, data), (..., data)):
+            with pytest.raises(error, match=re.escape(said)):
+                x[index]
+            with pytest.raises(error, match=re.escape(said)):
+                x[index] = 0

@@ -47,6 +47,8 @@ def _shape_of(data: Any) -> list[int]:
         if size == 0 or len(shape) > MAX_DIMS:
             break
         data = data[0]
+    if shape and isinstance(data, str):  # itself a sequence without end
+        raise ValueError("too many dimensions 'str'")
     return shape
 
 
@@ -116,7 +118,7 @@ def _not_a_number(value: Any, depth: int) -> Exception:
         )
     if isinstance(value, (bool, int, float)):
         return TypeError(f"not a sequence: {value!r} at dim {depth}, beside sequences")
-    if isinstance(value, str):
+    if isinstance(value, (str, bytes)):
         return TypeError(f"new(): invalid data type '{type(value).__name__}'")
     return RuntimeError(f"Could not infer dtype of {type(value).__name__}")
 
