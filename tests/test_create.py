@@ -144,7 +144,7 @@ def test_any_sequence_is_data() -> None:
     rows = collections.deque([[1, 2.5], collections.UserList([3, 4])])
     for make in (ad.tensor, ad.as_tensor, ad.Tensor):
         assert make(rows).tolist() == [[1.0, 2.5], [3.0, 4.0]]
-    for data in ({1: 2}, collections.UserDict(), {1, 2}, iter([1]), [b"ab"]):
+    for data in ({1: 2}, collections.UserDict(), {1, 2}, iter([1])):
         with pytest.raises(RuntimeError, match="Could not infer dtype"):
             ad.tensor(data)
 
