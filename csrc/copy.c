@@ -279,7 +279,22 @@ static void copy_item(void *context, int64_t item) {
     }
 }
 
+static bool is_one_element(const ad_tensor *x) {
+    for (int d = 0; d < x->ndim; d++)
+        if (x->strides[d] && x->shape[d] != 1) return false;
+    return true;
+}
+
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
+    _Alignas(8) char converted[8];
+    ad_tensor element;
+    if (dst->dtype != src->dtype && dst->numel > 1 && is_one_element(src)) { /* is converted once */
+        convert_run(1, converted, dst->dtype, 1, src->data, src->dtype, 1);
+        element = *src;
+        element.data = converted;
+        element.dtype = dst->dtype;
+        src = &element;
+    }
     int64_t nbytes = dst->numel * ad_itemsize[dst->dtype];
     if (nbytes <= MEMCPY_MAX && dst->contiguous && src->contiguous && dst->dtype == src->dtype) {
         memcpy(dst->data, src->data, (size_t)nbytes);
