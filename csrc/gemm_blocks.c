@@ -6,8 +6,7 @@
 #define WIDE 512        /* if C has more columns, and A's rows lie along memory or pages apart */
 #define HIGH 256        /* rows of C above which B is packed, */
 #define HIGH_FAR 24     /* and where it is far, that is, from row to row a multiple of */
-#define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or altogether */
-#define NEAR 0x180000   /* more bytes than this: it does not stay in L2 */
+#define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or more than NEAR */
 #define NEAR_A 0x80000  /* the same of A, read once */
 #define TASK_COLS 256   /* columns of a task: its part of B stays in L2; */
 #define TASK_ROWS 192   /* and its rows where B is read in place, or the least that threads share */
