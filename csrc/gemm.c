@@ -5,7 +5,7 @@
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
 #define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
-#define ACROSS_MOST 128              /* the most of them */
+#define ACROSS_MOST 256              /* the most of them */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
 #define FAR_BYTES 256                /* of each that are read at once where B does not stay in L2 */
