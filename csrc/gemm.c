@@ -5,7 +5,8 @@
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
 #define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
-#define ACROSS_MOST 256              /* the most of them */
+#define ACROSS_MOST 256              /* the most of them, of a high B */
+#define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
 #define FAR_BYTES 256                /* of each that are read at once where B does not stay in L2 */
@@ -221,9 +222,11 @@ static int run_across(const ad_product *g) {
 }
 
 static bool is_across(const ad_product *g) {
-    const int64_t m = g->m, k = g->k;
-    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
-    return fits && m >= most(vector_width(g), 8) && m <= ACROSS_MOST && g->n >= 2 * m && k >= 4 * m &&
+    const int64_t m = g->m, k = g->k, n = g->n;
+    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == n && !g->accumulate;
+    const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
+    const bool wide = m <= ACROSS_WIDE && n >= 3 * m && k >= 2 * m;
+    return fits && m >= most(vector_width(g), 8) && (high || wide) &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 
