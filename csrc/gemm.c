@@ -159,6 +159,18 @@ static void run_dots(const ad_product *g, int64_t first, int64_t end) {
                      g->b.row, g->c + first * g->size);
 }
 
+/* Of a few rows of A: the last one several times where there are fewer. The bias is left out. */
+static void run_few(const ad_product *g, int64_t first, int64_t end) {
+    const void *x[AD_FEW_ROWS];
+    void *c[AD_FEW_ROWS];
+    for (int r = 0; r < AD_FEW_ROWS; r++) {
+        const int64_t i = ad_least(r, g->m - 1);
+        x[r] = g->a.data + i * g->a.row * g->size;
+        c[r] = g->c + (i * g->c_row + first) * g->size;
+    }
+    g->kernels->few(end - first, g->k, x, g->b.data + first * g->b.col * g->size, g->b.col, c);
+}
+
 typedef struct {
     const ad_product *g;
     vector_fn *run;
@@ -221,12 +233,22 @@ static int run_across(const ad_product *g) {
     return status;
 }
 
+/* Whether B's columns lie along memory, and C is made at once. */
+static bool b_is_turned(const ad_product *g) {
+    return g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
+}
+
+static bool is_few(const ad_product *g) {
+    const int64_t vector = vector_width(g);
+    return b_is_turned(g) && g->m <= AD_FEW_ROWS && g->a.col == 1 && vector > 1 && g->n >= vector &&
+           g->k >= vector;
+}
+
 static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k, n = g->n;
-    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == n && !g->accumulate;
     const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
     const bool wide = m <= ACROSS_WIDE && n >= 3 * m && k >= 2 * m;
-    return fits && m >= most(vector_width(g), 8) && (high || wide) &&
+    return b_is_turned(g) && m >= most(vector_width(g), 8) && (high || wide) &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 
@@ -237,13 +259,16 @@ void ad_gemm_ready(ad_product *g) {
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
-    if (g->m > 1 && is_across(g))
+    if (g->m > 1 && is_few(g))
+        g->way = AD_WAY_FEW;
+    else if (g->m > 1 && is_across(g))
         g->way = AD_WAY_ACROSS;
     else if (g->m > 1)
         g->way = work <= SMALL_WORK && g->k <= g->kernels->depth ? AD_WAY_SMALL : AD_WAY_BLOCKS;
     else
         g->way = g->b.col != 1 ? AD_WAY_DOTS : AD_WAY_ROW;
-    g->bias_later = g->turned || g->way == AD_WAY_DOTS || g->way == AD_WAY_ACROSS ? g->bias : NULL;
+    const bool later = g->way == AD_WAY_DOTS || g->way == AD_WAY_FEW || g->way == AD_WAY_ACROSS;
+    g->bias_later = g->turned || later ? g->bias : NULL;
     if (g->bias_later) g->bias = NULL;
 }
 
@@ -254,7 +279,7 @@ int ad_gemm_run(const ad_product *g) {
         const int status = run_across(g);
         if (status) return status;
     } else {
-        run_vector(g, g->way == AD_WAY_DOTS ? run_dots : run_in_place);
+        run_vector(g, g->way == AD_WAY_DOTS ? run_dots : g->way == AD_WAY_FEW ? run_few : run_in_place);
     }
     if (g->bias_later) add_bias(g->turned ? g->n : g->m, g->turned ? 1 : g->n, g->size, g->c, g->bias_later);
     return AD_OK;
