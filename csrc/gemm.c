@@ -5,9 +5,11 @@
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
 #define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
-#define ACROSS_MOST 128              /* the most of them */
+#define ACROSS_MOST 256              /* the most of them, of a high B */
+#define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
+#define FAR_BYTES 256                /* of each that are read at once where B does not stay in L2 */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
@@ -139,7 +141,9 @@ static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, in
 
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
 static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
-    const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
+    const int64_t vector = vector_width(g), most_cols = AD_ROW_VECTORS * vector;
+    const bool far = end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
+    const int64_t width = far ? ad_least(FAR_BYTES / g->size, most_cols) : most_cols;
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {
             cols = next(end - j, width, vector);
@@ -153,6 +157,18 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
 static void run_dots(const ad_product *g, int64_t first, int64_t end) {
     g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
                      g->b.row, g->c + first * g->size);
+}
+
+/* Of a few rows of A: the last one several times where there are fewer. The bias is left out. */
+static void run_few(const ad_product *g, int64_t first, int64_t end) {
+    const void *x[AD_FEW_ROWS];
+    void *c[AD_FEW_ROWS];
+    for (int r = 0; r < AD_FEW_ROWS; r++) {
+        const int64_t i = ad_least(r, g->m - 1);
+        x[r] = g->a.data + i * g->a.row * g->size;
+        c[r] = g->c + (i * g->c_row + first) * g->size;
+    }
+    g->kernels->few(end - first, g->k, x, g->b.data + first * g->b.col * g->size, g->b.col, c);
 }
 
 typedef struct {
@@ -217,10 +233,22 @@ static int run_across(const ad_product *g) {
     return status;
 }
 
+/* Whether B's columns lie along memory, and C is made at once. */
+static bool b_is_turned(const ad_product *g) {
+    return g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
+}
+
+static bool is_few(const ad_product *g) {
+    const int64_t vector = vector_width(g);
+    return b_is_turned(g) && g->m <= AD_FEW_ROWS && g->a.col == 1 && vector > 1 && g->n >= vector &&
+           g->k >= vector;
+}
+
 static bool is_across(const ad_product *g) {
-    const int64_t m = g->m, k = g->k;
-    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
-    return fits && m >= most(vector_width(g), 8) && m <= ACROSS_MOST && g->n >= 2 * m && k >= 4 * m &&
+    const int64_t m = g->m, k = g->k, n = g->n;
+    const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
+    const bool wide = m <= ACROSS_WIDE && n >= 3 * m && k >= 2 * m;
+    return b_is_turned(g) && m >= most(vector_width(g), 8) && (high || wide) &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 
@@ -231,13 +259,16 @@ void ad_gemm_ready(ad_product *g) {
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
-    if (g->m > 1 && is_across(g))
+    if (g->m > 1 && is_few(g))
+        g->way = AD_WAY_FEW;
+    else if (g->m > 1 && is_across(g))
         g->way = AD_WAY_ACROSS;
     else if (g->m > 1)
         g->way = work <= SMALL_WORK && g->k <= g->kernels->depth ? AD_WAY_SMALL : AD_WAY_BLOCKS;
     else
         g->way = g->b.col != 1 ? AD_WAY_DOTS : AD_WAY_ROW;
-    g->bias_later = g->turned || g->way == AD_WAY_DOTS || g->way == AD_WAY_ACROSS ? g->bias : NULL;
+    const bool later = g->way == AD_WAY_DOTS || g->way == AD_WAY_FEW || g->way == AD_WAY_ACROSS;
+    g->bias_later = g->turned || later ? g->bias : NULL;
     if (g->bias_later) g->bias = NULL;
 }
 
@@ -248,7 +279,7 @@ int ad_gemm_run(const ad_product *g) {
         const int status = run_across(g);
         if (status) return status;
     } else {
-        run_vector(g, g->way == AD_WAY_DOTS ? run_dots : run_in_place);
+        run_vector(g, g->way == AD_WAY_DOTS ? run_dots : g->way == AD_WAY_FEW ? run_few : run_in_place);
     }
     if (g->bias_later) add_bias(g->turned ? g->n : g->m, g->turned ? 1 : g->n, g->size, g->c, g->bias_later);
     return AD_OK;

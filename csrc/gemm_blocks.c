@@ -3,11 +3,11 @@
 #include "gemm_parts.h"
 
 #define MC 2048         /* rows of a block of A, where it is packed: */
-#define WIDE 512        /* if C has more columns, and A's rows lie along memory or pages apart */
+#define WIDE 512        /* if A is turned and C has more columns, */
+#define WIDER 1024      /* or A's rows are pages apart and it has more than this */
 #define HIGH 256        /* rows of C above which B is packed, */
 #define HIGH_FAR 24     /* and where it is far, that is, from row to row a multiple of */
-#define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or altogether */
-#define NEAR 0x180000   /* more bytes than this: it does not stay in L2 */
+#define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or more than NEAR */
 #define NEAR_A 0x80000  /* the same of A, read once */
 #define TASK_COLS 256   /* columns of a task: its part of B stays in L2; */
 #define TASK_ROWS 192   /* and its rows where B is read in place, or the least that threads share */
@@ -307,7 +307,7 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 
 /* What is packed is packed to memory of the pool. */
 int ad_gemm_blocks(const ad_product *g) {
-    const bool pack_a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % AD_PAGE == 0);
+    const bool pack_a = is_turned(g) ? g->n > WIDE : g->n > WIDER && g->a.row * g->size % AD_PAGE == 0;
     const bool pack_b = ad_gemm_packs_b(g), low = is_low(g);
     const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
     const int64_t cols = ad_least((low && pack_b ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);

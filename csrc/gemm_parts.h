@@ -3,6 +3,8 @@
 #define AD_GEMM_PARTS_H
 #include "gemm.h"
 
+#define NEAR 0x180000 /* more bytes than this do not stay in L2 */
+
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* k of a block: a tile's part of A stays in L1. */

@@ -78,7 +78,9 @@ LARGE += [(1, 200, 600), (100, 1, 100), (1000, 2, 34)]
 LARGE += [(260, 33, 140), (99, 330, 77), (25, 400, 129), (13, 5, 600)]  # each way of packing
 LARGE += [(970, 3, 530)]  # of a turned left operand, two blocks
 LARGE += [(24, 530, 291)]  # a task of two panels, neither full, that adds to C
-LARGE += [(9, 520, 31), (33, 140, 70)]  # and, of a turned right operand, the product turned
+LARGE += [(9, 520, 31), (33, 140, 70), (40, 130, 130)]  # and, B turned, the product turned
+LARGE += [(2, 40, 700), (4, 19, 17)]  # a few rows, and a right operand turned as it is read
+LARGE += [(1, 1000, 400)]  # and one that no cache near by holds
 
 
 @given(st.data(), sizes, sizes, sizes, st.sampled_from(FLOATS + INTEGERS), st.booleans(), seeds)

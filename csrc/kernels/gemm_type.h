@@ -221,61 +221,39 @@ typedef struct {
     const T *x, *y[2];
 } NAME(links);
 
-AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, const T *y0, const T *y1, int64_t row,
-                             int first, V() * chains) {
+AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, int first, V() * chains) {
     const T *x = r->x + (p + first) * r->x_step;
-    chains[0] = NAME(link)(chains[0], x, r->x_step, y0, row, first);
-    chains[1] = NAME(link)(chains[1], x, r->x_step, y1, row, first);
+    AD_UNROLL for (int c = 0; c < 2; c++) chains[c] =
+        NAME(link)(chains[c], x, r->x_step, r->y[c] + p, r->row, first);
 }
 
-/* A block's elements of a row: no less than two cache lines, and links for each of W rows that are copied. */
-enum {
-    NAME(depth) = 128 / sizeof(T) > W *LINK ? 128 / sizeof(T) : W *LINK,
-    NAME(apart) = NAME(depth) + 32 / sizeof(T)
-};
-
-AD_SIMD void NAME(copy_row)(T *dst, const T *src) {
-    AD_UNROLL for (int q = 0; q < NAME(depth); q += W) V(_store)(dst + q, V(_load)(src + q));
-}
-
-/* Rows that push each other out of the cache, but for what is left of k at the end: they are read by whole
- * cache lines, to where they do not, while the chains go on over what was read before. */
-AD_SIMD int64_t NAME(dots_at_one_place)(const NAME(links) * r, V() * sums) {
-    enum { DEPTH = NAME(depth), APART = NAME(apart), STEP = DEPTH / W };
-    _Alignas(64) T blocks[2][2][W * APART];
-    V() chains[2] = {sums[0], sums[1]};
-    const int64_t count = r->k / DEPTH;
-    for (int64_t b = count ? -1 : 0; b < count; b++) {
-        const int64_t next = b + 1 < count ? (b + 1) * DEPTH : 0; /* the last time into no use */
-        T *to = blocks[(b + 1) & 1][0], *to1 = blocks[(b + 1) & 1][1];
-        const T *from = blocks[b & 1][0], *from1 = blocks[b & 1][1];
-        const T *y = r->y[0] + next, *y1 = r->y[1] + next;
-        for (int i = 0; i < W;
-             i++, to += APART, to1 += APART, y += r->row, y1 += r->row, from += STEP, from1 += STEP) {
-            NAME(copy_row)(to, y);
-            NAME(copy_row)(to1, y1);
-            if (b < 0) continue;
-            AD_UNROLL for (int q = 0; q < STEP; q += LINK)
-                NAME(link_both)(r, b * DEPTH + i * STEP + q, from + q, from1 + q, APART, 0, chains);
+/* Chains [first, end) go on from p, by W elements of each row. Where a vector is a cache line, each is used
+ * up as it is read, so that rows may push each other out. Where they end. */
+AD_SIMD int64_t NAME(dots_by_vectors)(const NAME(links) * r, int64_t p, const int first, const int end,
+                                      V() * sums) {
+    for (; p + W <= r->k; p += W) {
+        AD_UNROLL for (int c = first; c < end; c++) {
+            V() x[W];
+            AD_UNROLL for (int i = 0; i < W; i++) x[i] = V(_load)(r->y[c] + i * r->row + p);
+            V(_transpose)(x);
+            AD_UNROLL for (int q = 0; q < W; q++) sums[c] =
+                V(_fma)(V(_set1)(r->x[(p + q) * r->x_step]), x[q], sums[c]);
         }
     }
-    sums[0] = chains[0], sums[1] = chains[1];
-    return count * DEPTH;
+    return p;
 }
 
-/* Chains [first, end) go on from p, by whole links, while what comes next of their rows is fetched, of a part
- * of them at a time: it lies in more places than the CPU's prefetchers follow. Where they end. */
-AD_SIMD int64_t NAME(dots_along)(const NAME(links) * r, int64_t p, const int first, const int end,
-                                 V() * sums) {
+/* Both go on from p, by whole links, while what comes next of their rows is fetched, of a part of them at a
+ * time: it lies in more places than the CPU's prefetchers follow. Where they end. */
+AD_SIMD int64_t NAME(dots_along)(const NAME(links) * r, int64_t p, V() * sums) {
     enum { TURNS = 64 / (LINK * sizeof(T)), AHEAD = 128 / sizeof(T) };
     for (; p + LINK <= r->k; p += LINK) {
         const int64_t row = p / LINK % TURNS * (W / TURNS);
-        AD_UNROLL for (int c = first; c < end; c++) {
+        AD_UNROLL for (int c = 0; c < 2; c++) {
             AD_UNROLL for (int i = 0; i < (int)(W / TURNS); i++)
                 __builtin_prefetch(r->y[c] + (row + i) * r->row + p + AHEAD);
         }
-        AD_UNROLL for (int c = first; c < end; c++) sums[c] =
-            NAME(link)(sums[c], r->x + p * r->x_step, r->x_step, r->y[c] + p, r->row, 0);
+        NAME(link_both)(r, p, 0, sums);
     }
     return p;
 }
@@ -284,17 +262,16 @@ static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
     V() chains[2] = {V(_zero)(), V(_zero)()};
     const int64_t bytes = r->row * (int64_t)sizeof(T);
     int64_t p = 0;
-    if (bytes % AT_ONE_PLACE == 0) {
-        p = NAME(dots_along)(r, NAME(dots_at_one_place)(r, chains), 0, 2, chains);
-    } else if (W > 8 && bytes % (AT_ONE_PLACE / 2) == 0) { /* rows of two vectors push each other out */
-        NAME(dots_along)(r, 0, 0, 1, chains);
-        p = NAME(dots_along)(r, 0, 1, 2, chains);
-    } else {
-        p = NAME(dots_along)(r, 0, 0, 2, chains);
+    if (W * sizeof(T) == AD_LINE && bytes % (AT_ONE_PLACE / 2) == 0) {
+        NAME(dots_by_vectors)(r, 0, 0, 1, chains); /* one after the other, as both were in too many places */
+        p = NAME(dots_by_vectors)(r, 0, 1, 2, chains);
+    } else if (bytes % AT_ONE_PLACE == 0) {
+        p = NAME(dots_by_vectors)(r, 0, 0, 2, chains);
     }
+    p = NAME(dots_along)(r, p, chains);
     if (p < r->k) {
         const int64_t last = r->k - LINK;
-        NAME(link_both)(r, last, r->y[0] + last, r->y[1] + last, r->row, (int)(p - last), chains);
+        NAME(link_both)(r, last, (int)(p - last), chains);
     }
     V(_store)(c0, chains[0]);
     V(_store)(c1, chains[1]);
@@ -317,6 +294,33 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
     for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
     for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
+}
+
+/* AD_FEW_ROWS rows of x times W rows of y at a time, which are turned in registers. */
+static void NAME(dots_few)(int64_t n, int64_t k, const void *const *x_, const void *y_, int64_t row,
+                           void *const *c_) {
+    for (int64_t first = 0; first < n; first += W) { /* the last vector ends where the rows do */
+        const int64_t i = ad_least(first, n - W);
+        const T *y = (const T *)y_ + i * row;
+        V() chains[AD_FEW_ROWS], columns[W];
+        AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] = V(_zero)();
+        int64_t p = 0;
+        for (; p + W <= k; p += W) {
+            AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
+            V(_transpose)(columns);
+            AD_UNROLL for (int q = 0; q < W; q++) {
+                AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] =
+                    V(_fma)(V(_set1)(((const T *)x_[r])[p + q]), columns[q], chains[r]);
+            }
+        }
+        for (; p < k; p++) {
+            T column[W];
+            AD_UNROLL for (int l = 0; l < W; l++) column[l] = y[l * row + p];
+            AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] =
+                V(_fma)(V(_set1)(((const T *)x_[r])[p]), V(_load)(column), chains[r]);
+        }
+        AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) V(_store)((T *)c_[r] + i, chains[r]);
+    }
 }
 
 #include "conv_type.h"
@@ -346,6 +350,7 @@ static const ad_gemm_type NAME(gemm) = {
             NAME(tile_1_5), NAME(tile_1_6), NAME(tile_1_7), NAME(tile_1_8)},
     .pack = NAME(pack),
     .dots = NAME(dots),
+    .few = NAME(dots_few),
     .a_at = {
         A_AT_ROW(1), A_AT_ROW(2), [3] = A_AT_ROW(4),
 #if TILE_ROWS >= 6

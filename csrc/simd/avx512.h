@@ -69,9 +69,9 @@ AD_SIMD mf mf_and(mf a, mf b) { return a & b; }
 AD_SIMD mf mf_or(mf a, mf b) { return a | b; }
 AD_SIMD mf mf_not(mf a) { return (mf)~a; }
 AD_SIMD int mf_any(mf a) { return a != 0; }
-AD_SIMD void mf_store4(uint8_t *p, const mf *m) {
-    const __mmask64 low = m[0] | (__mmask64)m[1] << 16, high = m[2] | (__mmask64)m[3] << 16;
-    _mm512_storeu_si512(p, _mm512_maskz_set1_epi8(low | high << 32, 1));
+AD_SIMD void mf_store4(uint8_t *p, const mf *m) { /* to join the masks would take longer */
+    AD_UNROLL for (int k = 0; k < 4; k++)
+        _mm_storeu_si128((__m128i *)(p + 16 * k), _mm_maskz_set1_epi8(m[k], 1));
 }
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 /* Each stage interleaves a row with the one W/2 below: that moves one bit of the row number into the column
