@@ -26,6 +26,7 @@ LAYERS = [
     ["walk"],
     ["graph"],
     ["expr"],
+    ["promotion"],
     ["lower"],
     ["ops"],
     ["methods"],
