@@ -23,6 +23,7 @@ from autodiff.ops import (
     matrix_names,
     order,
     overwriting,
+    pickling,
     reals,
     rearrange,
     splitting,
@@ -383,7 +384,12 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "mH": rearrange.mH,
 }
 
-for _name, _function in METHODS.items():
+_PROTOCOLS = {
+    "__copy__": pickling.copied,
+    "__deepcopy__": pickling.deep_copied,
+    "__reduce_ex__": pickling.reduced,
+}
+for _name, _function in {**METHODS, **_PROTOCOLS}.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))

@@ -8,18 +8,16 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 import warnings
 from collections.abc import Callable
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, TypeVar
 
 from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
-from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, ffi, lib, looked_at
+from autodiff.native import error, ffi, lib
 from autodiff.node import AccumulateGrad, Node, mode, shown
 from autodiff.values import Valued
 
@@ -375,47 +373,6 @@ class Tensor(Valued):
         y.requires_grad_(require_grad)
         return y
 
-    # ---- copies and pickles ----
-
-    def __copy__(self) -> Tensor:
-        """A leaf of the same memory."""
-        copied = as_subclass(type(self), self).requires_grad_(self.requires_grad)
-        if own_attributes := _attributes(self):
-            vars(copied).update(own_attributes)
-        return copied
-
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
-        """A leaf with a copy of the values and of `.grad`. RuntimeError where this is no leaf.
-
-        What is copied together shares memory as before: the storage is copied once, and whole.
-        """
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment. Take detach() of the others first."
-            )
-        found = memo.get(id(self))
-        if found is None:
-            key = ("storage", lib.ad_storage_id(self._p), self._p.dtype)
-            storage = memo.get(key)
-            if storage is None:
-                storage = memo[key] = fresh(lib.ad_clone(whole(self)), "clone", self._p)
-            data = _laid_out(storage, self.shape, self.stride(), self.storage_offset())
-            found = memo[id(self)] = as_subclass(type(self), data)
-            found.requires_grad_(self.requires_grad)
-            if self.grad is not None:
-                found.grad = self.grad.__deepcopy__(memo)
-            if own_attributes := _attributes(self):
-                vars(found).update(copy.deepcopy(own_attributes, memo))
-        return found
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        x = own(lib.ad_clone(self._p), "pickle", self._p)  # which keeps the order of dimensions
-        looked_at()
-        raw = bytes(ffi.buffer(x._p.data, x.nbytes)) if x.nbytes else b""
-        about = (type(self), x.dtype, tuple(x.shape), raw, self.requires_grad, x.stride())
-        return _unpickled, about, _attributes(self) or None
-
 
 TENSOR_TYPES.add(Tensor)
 torch_function.plain.add(Tensor)
@@ -443,39 +400,6 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
 
 
 T = TypeVar("T", bound=Tensor)
-
-
-def whole(x: Tensor) -> Any:
-    """All elements of x's storage, as a descriptor."""
-    n = lib.ad_storage_bytes(x._p) // x.itemsize
-    return fresh(lib.ad_as_strided(x._p, 1, [n], [1], 0), "storage", x._p)
-
-
-def _laid_out(storage: Any, shape: tuple[int, ...], strides: tuple[int, ...], at: int) -> Tensor:
-    """A tensor of a storage's elements."""
-    return own(lib.ad_as_strided(storage, len(shape), shape, strides, at), "as_strided", storage)
-
-
-def _attributes(x: Tensor) -> dict[str, Any]:
-    """What users set on a tensor of a class that has room for it."""
-    return getattr(x, "__dict__", {})
-
-
-def _unpickled(
-    cls: type[T],
-    dtype: dtypes.dtype,
-    shape: tuple[int, ...],
-    raw: bytes,
-    requires_grad: bool,
-    strides: tuple[int, ...],
-) -> T:
-    """A leaf of pickled bytes. ValueError where they do not fit the shape."""
-    x = own(lib.ad_empty(dtype.code, 1, [len(raw) // dtype.itemsize]), "unpickle")
-    lib.ad_raw(x._p)
-    ffi.memmove(x._p.data, raw, x.nbytes)
-    y = as_subclass(cls, _laid_out(x._p, shape, strides, 0))
-    y.requires_grad_(requires_grad)
-    return y
 
 
 def as_subclass(cls: type[T], x: Tensor) -> T:
