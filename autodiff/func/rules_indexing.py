@@ -20,8 +20,8 @@ from autodiff.func.dispatch import Rule, for_functions, for_operations
 from autodiff.ops.base import Op
 from autodiff.ops.create import ones_like
 from autodiff.ops.gather import Indices, gather, write_at
-from autodiff.ops.indexing import _consumed, _items
 from autodiff.ops.slices import index_select
+from autodiff.ops.subscript import consumed, items_of
 from autodiff.ops.views import expand, reshape, squeeze, transpose
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
@@ -170,10 +170,10 @@ def _is_place(item: Any, level: Level) -> bool:
 
 def _taken(x: Any, items: tuple[Any, ...], level: Level) -> tuple[Any, tuple[Any, ...]]:
     """x at the places of its own that each sample names, and the rest of the index."""
-    left = _items(x, items)
-    dim = sum(map(_consumed, left))
+    left = items_of(x, items)
+    dim = sum(map(consumed, left))
     for k in reversed(range(len(left))):
-        dim -= _consumed(left[k])
+        dim -= consumed(left[k])
         if _is_place(left[k], level):
             x = squeeze(index_select(x, dim, reshape(left.pop(k), [1])), dim)
     return x, tuple(left)
