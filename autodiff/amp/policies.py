@@ -302,7 +302,7 @@ OTHERS: dict[Callable[[Call], Call], dict[str, str]] = {
     _padded: {"ops.padding": "padded"},
     _scanned: {"ops.recurrent": "scan"},
     _walking: {"walk": "walk_from"},
-    _outside: {"autograd.function": "FunctionNode.vjp"},
+    _outside: {"autograd.function_node": "FunctionNode.vjp"},
 }
 
 
