@@ -144,7 +144,7 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
     >>> ad.tensor([1, 2]).type_as(ad.zeros(1))
     tensor([1., 2.])
     """
-    return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
+    return cast.to_dtype(self, other.dtype)
 
 
 def _type(self: Tensor, dtype: Any = None) -> Any:

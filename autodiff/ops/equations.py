@@ -72,6 +72,34 @@ class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
     singular_values: Tensor
 
 
+def _check_least(A: Tensor, B: Any, driver: Any) -> bool:  # noqa: N803
+    """RuntimeError where A X = B cannot be; whether B is of vectors."""
+    check_matrix("linalg.lstsq", A, square=False)
+    if not isinstance(B, Tensor):
+        raise must_be("linalg.lstsq", "B", "Tensor", B)
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+        )
+    if not 0 <= A.ndim - B.ndim <= 1:
+        raise RuntimeError(
+            "torch.linalg.lstsq: input.dim() must be greater or equal to other.dim() and "
+            f"(input.dim() - other.dim()) <= 1, but they are {A.ndim} and {B.ndim}"
+        )
+    vector = B.ndim < A.ndim
+    if B.ndim < 2 - vector or B.shape[vector - 2] != A.shape[-2]:
+        raise RuntimeError(
+            "torch.linalg.lstsq: input.size(-2) should match other.size(-2), but they are of "
+            f"sizes {list(A.shape)} and {list(B.shape)}"
+        )
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
+            f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
+        )
+    return vector
+
+
 @called("LinalgLstsqBackward0")
 def lstsq(
     A: Tensor,  # noqa: N803
@@ -91,31 +119,10 @@ def lstsq(
     tensor([[1.0000],
             [1.0000]])
     """
-    check_matrix("linalg.lstsq", A, square=False)
-    if not isinstance(B, Tensor):
-        raise must_be("linalg.lstsq", "B", "Tensor", B)
-    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
-        raise RuntimeError(
-            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
-        )
-    if not 0 <= A.ndim - B.ndim <= 1:
-        raise RuntimeError(
-            "torch.linalg.lstsq: input.dim() must be greater or equal to other.dim() and "
-            f"(input.dim() - other.dim()) <= 1, but they are {A.ndim} and {B.ndim}"
-        )
-    vector = B.ndim < A.ndim
+    vector = _check_least(A, B, driver)
     b = unsqueeze(B, B.ndim) if vector else B
-    if b.ndim < 2 or b.shape[-2] != A.shape[-2]:
-        raise RuntimeError(
-            "torch.linalg.lstsq: input.size(-2) should match other.size(-2), but they are of "
-            f"sizes {list(A.shape)} and {list(B.shape)}"
-        )
-    if A.dtype is not B.dtype:
-        raise RuntimeError(
-            "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
-            f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
-        )
     m, n = A.shape[-2:]
+    values = residuals = empty = A.new_empty(0)
     if driver in ("gelsd", "gelss"):
         inverse, values, small = pseudo_inverse(A, rtol=rcond)
         rank = (~small).sum(-1, dtype=int64)
@@ -123,14 +130,9 @@ def lstsq(
     else:
         least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)
         x, rank = _least(A, b, least)
-    empty = A.new_empty(0)
     apart = m > n and driver not in (None, "gelsy")
     if apart and (driver == "gels" or bool((rank == n).all())):
         residuals = ((matmul(A, x) - b) ** 2).sum(-2)
-    else:
-        residuals = empty
-    if driver not in ("gelsd", "gelss"):
-        values = empty
     ranks = empty.long() if driver == "gels" else rank
     return lstsq_result(squeeze(x, -1) if vector else x, residuals, ranks, values)
 

@@ -37,7 +37,7 @@ def _as_index(item: Any) -> Tensor:
         )
     if x.dtype is dtypes.uint8 and x.ndim:
         warnings.warn(_OF_BYTES, UserWarning, stacklevel=5)
-    return to_dtype(x.detach(), dtypes.bool if x.dtype is dtypes.uint8 else dtypes.int64)  # type: ignore[no-any-return]
+    return to_dtype(x.detach(), dtypes.bool if x.dtype is dtypes.uint8 else dtypes.int64)
 
 
 _OF_BYTES = (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 BOTH = {
-    "arithmetic": "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp logit "
-    "nan_to_num round positive",
+    "arithmetic": "add sub div pow addcmul addcdiv lerp logit nan_to_num round positive",
+    "clamping": "clamp clamp_min clamp_max",
     "comparing": "equal isclose allclose",
     "views": "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
     "splitting": "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",

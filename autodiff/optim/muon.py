@@ -83,7 +83,7 @@ def _orthogonal(g: Tensor, coefficients: Sequence[float], steps: int, eps: float
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
     a, b, c = coefficients
     high = g.shape[0] > g.shape[1]
-    x: Tensor = to_dtype(g, bfloat16)
+    x = to_dtype(g, bfloat16)
     x = x.t() if high else x
     x = x / x.norm().clamp(min=eps)
     for _ in range(steps):
