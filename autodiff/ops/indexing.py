@@ -12,11 +12,10 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.base import called, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor
-from autodiff.ops.create import exact, scalar
+from autodiff.ops.create import filler
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import broadcast_indices, index_along, write_at
 from autodiff.ops.masked import write_masked
-from autodiff.ops.numbers import number_of
 from autodiff.ops.subscript import (
     ALL,
     BOOL,
@@ -171,14 +170,13 @@ def _set_rows(x: Tensor, mask: Tensor, value: Tensor, after: int) -> bool:
 
 
 _NUMBERS = frozenset([float, int, bool])
-_REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to these but once
 
 
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
     if type(value) not in _NUMBERS and isinstance(value, Real) and hasattr(value, "item"):
         value = value.item()  # NumPy's, which as memory would be foreign to a recording
     if type(value) in _NUMBERS and d not in dtypes.HALVES:  # which may round it to inf
-        return number_of(exact(value, d)) if d in _REAL else scalar(value, d)
+        return filler(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:

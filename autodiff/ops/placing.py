@@ -182,14 +182,6 @@ def index_put_(
         if item is not None and not isinstance(item, Tensor):
             raise must_be("index_put_", "indices", "tuple of Tensors", item)
         items.append(slice(None) if item is None else item)
-    if (
-        len(items) == 1
-        and x._p.ndim
-        and isinstance(items[0], Tensor)
-        and items[0]._p.dtype == INT64
-        and items[0]._p.ndim
-    ):
-        return write_at(x, Indices(items), values, accumulate)
     y, left = basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
     if not left:
         raise TypeError("index_put_(): at least one index tensor is needed")

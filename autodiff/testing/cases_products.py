@@ -143,19 +143,14 @@ def summed(equation: str, *shapes: str) -> Case:
     )
 
 
-def _away(y: Any) -> Any:
-    """y a little aside, so that no difference of the elements of two operands is 0."""
-    return Array(y.shape, lambda i: y[i] + 0.00625) if isinstance(y, Array) else y + 0.00625
+def _aside(by: float) -> Callable[[Any], Any]:
+    """What adds a number to a tensor, and to an Array."""
+    return lambda x: Array(x.shape, lambda i: x[i] + by) if isinstance(x, Array) else x + by
 
 
-def no_kink(x: Any) -> Any:
-    """x between the numbers that are drawn: none is 0, and no two have the same magnitude."""
-    return Array(x.shape, lambda i: x[i] + 0.0125) if isinstance(x, Array) else x + 0.0125
-
-
-def _far(y: Any) -> Any:
-    """y a few units aside, so that differences of squares are as exact as they are."""
-    return Array(y.shape, lambda i: y[i] + 7) if isinstance(y, Array) else y + 7
+_away = _aside(0.00625)  # no difference of the elements of two operands is 0
+no_kink = _aside(0.0125)  # between what is drawn: none is 0, no two have the same magnitude
+_far = _aside(7)  # differences of squares are as exact as they are
 
 
 PRODUCTS = [
