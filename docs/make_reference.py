@@ -78,7 +78,7 @@ THEMES = {
     "devices native _format typed settings storage windows reals",
     "pointwise": "arithmetic clamping overwriting comparing fused elementwise special activations "
     "powers",
-    "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
+    "reductions": "reductions extremes derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms distances",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing slices placing scatter assign sorting searching embedded",

@@ -21,6 +21,7 @@ from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sampling import *  # noqa: F403
+from autodiff.nn.functional.shuffling import *  # noqa: F403
 from autodiff.nn.functional.softmaxes import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
