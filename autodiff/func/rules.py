@@ -7,6 +7,7 @@ scatter leave it alone. A rule that cannot returns NotImplemented: then samples 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -185,9 +186,7 @@ def _squeezed(op: Op, level: Level, tensors: Any, args: Any) -> Any:
 
 def _resolved(shape: Sequence[int], count: int) -> list[int]:
     """Sizes of which one may be -1."""
-    known = 1
-    for size in shape:
-        known *= size if size != -1 else 1
+    known = math.prod(size for size in shape if size != -1)
     return [count // known if size == -1 and known else size for size in shape]
 
 

@@ -23,7 +23,7 @@ from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
 from autodiff.ops.views import unsqueeze
-from autodiff.shapes import dim_index, dim_mask
+from autodiff.shapes import dim_index, dim_mask, mask_dims
 from autodiff.tensor import Tensor, wrap
 
 INF = math.inf
@@ -73,7 +73,7 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
         y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
         return lib.ad_contiguous(y, p.dtype)
     x = wrap(p)
-    dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, p.ndim)
     y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
     return lib.ad_alias(y._p)
 
@@ -97,7 +97,7 @@ def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     mask, _, order = node.args
     if order == 2:
         return (_restore(node, _SHARE.call(g, y)) * x,)
-    dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, x.ndim)
     return (norm_slope(order, _restore(node, g), x, _restore(node, y), dims),)
 
 

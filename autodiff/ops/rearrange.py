@@ -25,7 +25,7 @@ from autodiff.ops.views import (
     unsqueeze,
     view,
 )
-from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, sizes_of
+from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, inverse, sizes_of
 from autodiff.tensor import Tensor
 
 # ---- dimensions ----
@@ -289,7 +289,7 @@ TAKEN = {
 def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     parts, order = node.args[0], list(node.args[1])
     turned = [parts[d] for d in order]
-    back = [order.index(d) for d in range(len(order))]
+    back = inverse(order)
     return (regroup(g, turned, back, node.shape),)
 
 

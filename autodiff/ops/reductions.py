@@ -12,7 +12,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.order import flip
 from autodiff.ops.scan import _recurrence
 from autodiff.ops.views import _expand, reshape, unsqueeze
-from autodiff.shapes import Size, dim_mask, sizes_of
+from autodiff.shapes import Size, dim_mask, inverse, mask_dims, sizes_of
 from autodiff.tensor import Tensor, own
 
 KINDS = numbered(lib.ad_reduction_name)
@@ -63,14 +63,14 @@ _mean_dim = Op("mean_dim", _native("mean"), lambda node, g: (_share(node, g),),
 def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """The product of all the others: exact also where an element is zero, and at second order."""
     mask = node.args[0]
-    dims = [d for d in range(x.ndim) if mask >> d & 1]
+    dims = mask_dims(mask, x.ndim)
     rest = [d for d in range(x.ndim) if not mask >> d & 1]
     moved = x.permute(*rest, *dims)
     rows = reshape(moved, [*moved.shape[: len(rest)], _count(node)])
     others = _others_product(rows)
     back = reshape(others, moved.shape)
     order = [*rest, *dims]
-    return (_restore(node, g) * back.permute(*[order.index(d) for d in range(x.ndim)]),)
+    return (_restore(node, g) * back.permute(*inverse(order)),)
 
 
 def _others_product(rows: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ _prod_dim = Op("prod_dim", _native("prod"), _prod_rule, saves=(0,), grad_name="P
 
 
 def _dims(node: OpNode) -> tuple[int, ...]:
-    return tuple(d for d in range(len(node.shape)) if node.args[0] >> d & 1)
+    return mask_dims(node.args[0], len(node.shape))
 
 
 _sum_to = Op("sum_to_size", lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
