@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.distributions.compound import Independent
 from autodiff.distributions.discrete import (
     Bernoulli,
     Binomial,
@@ -32,7 +33,6 @@ from autodiff.distributions.relaxed import ContinuousBernoulli
 from autodiff.distributions.transformed import (
     Gumbel,
     HalfNormal,
-    Independent,
     Pareto,
     TransformedDistribution,
 )
