@@ -115,7 +115,7 @@ def _set(enabled: bool, check_nan: bool) -> None:
 
 @contextmanager
 def watching(watcher: Callable[[Any], object]) -> Iterator[None]:
-    """Have `watcher(node)` called for each node with saved tensors that this thread records."""
+    """Call `watcher(node)` for each node with saved tensors that this thread records."""
     lines.hold(1)
     watchers.stack.append(watcher)
     look_again()
@@ -167,7 +167,7 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
 
 
 def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
-    """Switch `detect_anomaly` on or off, until it is told again.
+    """Turn anomaly detection on or off, until the next call.
 
     >>> ad.set_anomaly_enabled(True)
     >>> ad.is_anomaly_enabled()

@@ -190,7 +190,7 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 class set_multithreading_enabled(_GradMode):  # noqa: N801 - PyTorch's name
-    """PyTorch's switch for backward passes on several threads: a walk is one thread's in any case.
+    """PyTorch's switch for backward passes on several threads; here one thread does a pass.
 
     >>> with ad.autograd.set_multithreading_enabled(False):
     ...     ad.ones(1)

@@ -136,8 +136,8 @@ def grad(
     RuntimeError where an input does not require grad, or was not used (unless `allow_unused`,
     which gives None, or `materialize_grads`, which gives zeros). With `is_grads_batched`, each of
     `grad_outputs` has a dimension in front, and so have the gradients: one backward pass for all.
-    `only_inputs` is True, whatever is given. Of a dict of inputs, a dict. An input may also be what
-    `autograd.graph.get_gradient_edge` gives of one.
+    `only_inputs` changes nothing. A dict of inputs gives a dict of gradients. An input may also be
+    an edge that `autograd.graph.get_gradient_edge` gives.
 
     >>> x = ad.tensor(2.0, requires_grad=True)
     >>> (slope,) = ad.autograd.grad(x**3, x, create_graph=True)

@@ -42,8 +42,8 @@ TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for op
 class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
 
-    Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
-    elements (`tensor` is the better way to do the latter: it tells the dtype from them).
+    Calling it makes a tensor of the default dtype: of the given sizes, with unset elements, or of
+    the elements of a sequence (prefer `tensor`, which takes the dtype from the elements).
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -62,7 +62,7 @@ class Tensor(Valued):
     __array_priority__ = 1000  # NumPy leaves mixed arithmetic to us
 
     def __new__(cls, *data: Any, device: Any = None) -> Any:
-        """A tensor of sizes, its elements not set, or of the elements of a sequence or tensor."""
+        """A tensor of the given sizes, unset, or of the elements of a sequence or tensor."""
         return late.make(cls, data, device)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -83,9 +83,9 @@ class Tensor(Valued):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """What a function does of a tensor of a subclass: its results are of the subclass, too.
+        """Call a public function on tensors of a subclass, so that its results are of it too.
 
-        A subclass that overrides this is asked instead of each public function.
+        A subclass may override this to handle each public function itself.
 
         >>> class Counted(ad.Tensor):
         ...     calls = 0
@@ -187,7 +187,7 @@ class Tensor(Valued):
 
     @property
     def output_nr(self) -> int:
-        """Which of its node's results the tensor is: 0, but of an autograd.Function of several.
+        """The tensor's place among the outputs of its node: 0, unless a Function has several.
 
         >>> ad.ones(2, 3, requires_grad=True).exp().output_nr
         0
@@ -237,7 +237,7 @@ class Tensor(Valued):
         self.grad = None
 
     def retain_grad(self) -> None:
-        """Have backward keep the gradient of this tensor in `.grad`, though it is no leaf.
+        """Make backward keep the gradient of this non-leaf tensor in `.grad`.
 
         >>> y = 2 * ad.ones(2, requires_grad=True)
         >>> y.retain_grad()
@@ -254,7 +254,7 @@ class Tensor(Valued):
 
     @property
     def retains_grad(self) -> bool:
-        """Whether this is no leaf, and backward keeps its gradient all the same.
+        """Whether this is a non-leaf tensor whose gradient backward keeps.
 
         >>> y = 2 * ad.ones(2, requires_grad=True)
         >>> y.retain_grad()
@@ -267,10 +267,10 @@ class Tensor(Valued):
         return hooks_of(node).retained is self._acc
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
-        """Have `hook(gradient)` called when the gradient of this tensor is known.
+        """Call `hook(gradient)` once the gradient of this tensor is known.
 
-        A tensor that it returns takes the gradient's place. Hooks see the tensor as it is now: a
-        later write in place makes another value, with a gradient of its own.
+        A tensor that it returns replaces the gradient. The hook is about the tensor's present
+        value: a later in-place write makes another value, with a gradient of its own.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> handle = x.register_hook(lambda g: 10 * g)
@@ -284,7 +284,7 @@ class Tensor(Valued):
         return add_hook(hooks_of(node).tensor, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
-        """Have `hook(tensor)` called after backward added to `.grad` of this leaf.
+        """Call `hook(tensor)` after backward has added to `.grad` of this leaf.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
@@ -304,7 +304,7 @@ class Tensor(Valued):
         return add_hook(hooks_of(node).accumulated, hook)
 
     def cpu(self, memory_format: Any = None) -> Tensor:
-        """The tensor itself, as all memory is the CPU's; in the memory format, where one is given.
+        """The tensor itself, as all memory is the CPU's; in the memory format, if one is given.
 
         >>> x = ad.zeros(2)
         >>> x.cpu() is x
@@ -338,8 +338,10 @@ class Tensor(Valued):
 
     @property
     def data(self) -> Tensor:
-        """The same memory as a tensor outside the graph, past whose writes no node looks: what one
-        saved by another tensor of this memory, it takes as it finds it. `detach()` counts them.
+        """The same memory as a tensor outside the graph, whose writes no version counts.
+
+        A node that saved this memory computes with what it finds there, and does not notice the
+        write; writes through `detach()` are noticed.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> y = x * x

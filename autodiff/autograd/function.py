@@ -88,10 +88,10 @@ class Function:
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        """The outputs for a batch of arguments, and which of their dimensions counts the samples.
+        """The outputs for a batch of arguments, and the batch dimension of each output.
 
-        To be overridden. Of the arguments, `in_dims` tells that dimension, or None; `info` has the
-        batch_size and the randomness of the vmap.
+        To be overridden. `in_dims` has the batch dimension of each argument, or None; `info` has
+        the batch_size and the randomness of the vmap.
         """
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or "

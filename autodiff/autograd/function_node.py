@@ -69,14 +69,14 @@ class FunctionNode(Node):
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """Accepted for a `jvp` of the function's: derivatives forwards are taken by `backward`."""
+        """Accepted for a `jvp`; forward-mode derivatives are computed from `backward`."""
 
     def mark_dirty(self, *tensors: Tensor) -> None:
-        """Tell that these inputs were written to; they must be returned."""
+        """Declare the inputs that forward wrote to; they must be returned."""
         self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        """Tell that these outputs have no gradient; backward is given zeros for them."""
+        """Declare the outputs that have no gradient; backward is given zeros for them."""
         for i, x in enumerate(tensors):
             if not isinstance(x, Tensor):
                 raise RuntimeError(

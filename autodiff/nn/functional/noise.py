@@ -219,7 +219,7 @@ def gumbel_softmax(
 ) -> Tensor:
     """A softmax along dim of logits with Gumbel noise, by tau: nearly a sample of the classes.
 
-    With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` counts
+    With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` changes
     nothing.
 
     >>> F.gumbel_softmax(ad.zeros(2, 3), hard=True).sum(1)
