@@ -31,11 +31,9 @@ from autodiff.optim._hooks import (
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "Optimizer",
-    "register_optimizer_step_post_hook",
-    "register_optimizer_step_pre_hook",
+    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
     "required",
-]
+]  # fmt: skip
 
 Self = TypeVar("Self", bound="Optimizer")
 Group = dict[str, Any]

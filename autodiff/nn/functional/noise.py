@@ -16,14 +16,9 @@ from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "alpha_dropout",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "feature_alpha_dropout",
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
     "gumbel_softmax",
-]
+]  # fmt: skip
 
 
 def check_probability(p: float) -> None:

@@ -25,11 +25,8 @@ from autodiff.ops.sampled import CUBIC, cubic_far, cubic_near
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
-    "interpolate",
-    "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
-]
+    "interpolate", "upsample", "upsample_bilinear", "upsample_nearest",
+]  # fmt: skip
 
 # ---- interpolation: windows of the pixels that each is made of, dimension by dimension ----
 
