@@ -19,21 +19,21 @@ from autodiff.distributions import (
     utils,
     vector_transforms,
 )
-from autodiff.distributions.compound import *  # noqa: F403 - each lists what is public
-from autodiff.distributions.discrete import *  # noqa: F403
-from autodiff.distributions.distribution import *  # noqa: F403
-from autodiff.distributions.exp_family import *  # noqa: F403
-from autodiff.distributions.gamma import *  # noqa: F403
-from autodiff.distributions.kl import *  # noqa: F403
-from autodiff.distributions.matrices import *  # noqa: F403
-from autodiff.distributions.multivariate import *  # noqa: F403
-from autodiff.distributions.powered import *  # noqa: F403
-from autodiff.distributions.registry import *  # noqa: F403
-from autodiff.distributions.relaxed import *  # noqa: F403
-from autodiff.distributions.transformed import *  # noqa: F403
-from autodiff.distributions.transforms import *  # noqa: F403
-from autodiff.distributions.univariate import *  # noqa: F403
-from autodiff.distributions.vector_transforms import *  # noqa: F403
+from autodiff.distributions.compound import *
+from autodiff.distributions.discrete import *
+from autodiff.distributions.distribution import *
+from autodiff.distributions.exp_family import *
+from autodiff.distributions.gamma import *
+from autodiff.distributions.kl import *
+from autodiff.distributions.matrices import *
+from autodiff.distributions.multivariate import *
+from autodiff.distributions.powered import *
+from autodiff.distributions.registry import *
+from autodiff.distributions.relaxed import *
+from autodiff.distributions.transformed import *
+from autodiff.distributions.transforms import *
+from autodiff.distributions.univariate import *
+from autodiff.distributions.vector_transforms import *
 from autodiff.places import also_at
 
 _PARTS = [

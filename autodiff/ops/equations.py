@@ -72,7 +72,7 @@ class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
     singular_values: Tensor
 
 
-def _check_least(A: Tensor, B: Any, driver: Any) -> bool:  # noqa: N803
+def _check_least(A: Tensor, B: Any, driver: Any) -> bool:
     """RuntimeError where A X = B cannot be; whether B is of vectors."""
     check_matrix("linalg.lstsq", A, square=False)
     if not isinstance(B, Tensor):
@@ -102,11 +102,7 @@ def _check_least(A: Tensor, B: Any, driver: Any) -> bool:  # noqa: N803
 
 @called("LinalgLstsqBackward0")
 def lstsq(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    rcond: float | None = None,
-    *,
-    driver: str | None = None,
+    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
 ) -> lstsq_result:
     """The X of least norm of those for which A X - B is least: by QR where A has full rank for
     sure, else by the pseudo-inverse, over the singular values above rcond times the largest.
@@ -146,11 +142,7 @@ class solve_ex_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 def solve_ex(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    *,
-    left: bool = True,
-    check_errors: bool = False,
+    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False
 ) -> solve_ex_result:
     """`linalg.solve`, and for each matrix 0, or the place of the zero pivot: there X is of nan.
 
@@ -188,7 +180,7 @@ def matrix_exp(input: Tensor) -> Tensor:
     return _exp(input)
 
 
-def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number: the largest singular value over the least, the other way for p = -2,
     else the p-norm of A times that of its inverse; inf of singular matrices.
 
@@ -223,13 +215,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 
 
 @strict
-def diagonal(
-    A: Tensor,  # noqa: N803
-    *,
-    offset: int = 0,
-    dim1: int = -2,
-    dim2: int = -1,
-) -> Tensor:
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, a view: `ad.diagonal` of the last two dimensions.
 
     >>> linalg.diagonal(ad.tensor([[1, 2], [3, 4]]))
@@ -240,7 +226,7 @@ def diagonal(
 
 @called("CatBackward0")
 @strict
-def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers of elements, from 0 to N - 1 (or as many as there are), in a row each.
 
     >>> linalg.vander(ad.tensor([2, 3]), N=3)
@@ -258,7 +244,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
 
 
 @strict
-def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse of a tensor as a map from its last dimensions to its first `ind`.
 
     >>> linalg.tensorinv(ad.eye(6).reshape(2, 3, 6)).shape
@@ -276,13 +262,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor: 
     return written("linalg_tensorinv", out, inv(A.reshape(n, n)).reshape([*cols, *rows]), A)
 
 
-def tensorsolve(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    dims: Any = None,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The X of tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end first.
 
     >>> linalg.tensorsolve(ad.eye(6).reshape(2, 3, 6), ad.ones(2, 3))
@@ -348,12 +328,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
 
 
 @strict
-def householder_product(
-    A: Tensor,  # noqa: N803
-    tau: Tensor,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first columns of H_1 H_2 ... H_k, with H_i = I - tau_i v_i v_i^T and v_i the part of A's
     column i below the diagonal, under a 1.
 

@@ -6,12 +6,7 @@ import math
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import (
-    HALF_CODES,
-    dtype,
-    float32,
-    plain,
-)
+from autodiff.dtypes import HALF_CODES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -180,7 +175,7 @@ def _two_dims(name: str, x: Tensor, dim: Any) -> tuple[int, int]:
 
 
 def matrix_norm(
-    A: Tensor,  # noqa: N803 - PyTorch's name
+    A: Tensor,
     ord: Any = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
@@ -243,7 +238,7 @@ def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bo
 
 
 def norm(
-    A: Tensor,  # noqa: N803
+    A: Tensor,
     ord: Any = None,
     dim: Any = None,
     keepdim: bool = False,

@@ -279,11 +279,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        T_max: int,  # noqa: N803 - PyTorch's name
-        eta_min: float = 0.0,
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         self.T_max = T_max
         self.eta_min = eta_min
