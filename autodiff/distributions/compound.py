@@ -9,11 +9,7 @@ from typing import Any
 
 from autodiff.distributions import constraints
 from autodiff.distributions.discrete import Categorical
-from autodiff.distributions.distribution import (
-    Distribution,
-    moment,
-    sum_rightmost,
-)
+from autodiff.distributions.distribution import Distribution, moment, sum_rightmost
 from autodiff.grad_mode import no_grad
 from autodiff.shapes import Size
 

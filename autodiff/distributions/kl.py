@@ -30,12 +30,7 @@ from autodiff.distributions.multivariate import (
     mahalanobis,
 )
 from autodiff.distributions.relaxed import ContinuousBernoulli
-from autodiff.distributions.transformed import (
-    Gumbel,
-    HalfNormal,
-    Pareto,
-    TransformedDistribution,
-)
+from autodiff.distributions.transformed import Gumbel, HalfNormal, Pareto, TransformedDistribution
 from autodiff.distributions.univariate import (
     LOG_2PI,
     Cauchy,

@@ -41,7 +41,7 @@ _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
 @returned("aminmax")
-class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
+class aminmax_result(NamedTuple):
     """What `aminmax` returns."""
 
     min: Tensor

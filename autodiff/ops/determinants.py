@@ -127,7 +127,7 @@ _logabsdet: Op = Op("linalg_slogdet", lambda a, factors, value: lib.ad_alias(val
 
 
 @returned("linalg_slogdet")
-class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
+class slogdet_result(NamedTuple):
     """What `slogdet` returns."""
 
     sign: Tensor

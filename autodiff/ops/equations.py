@@ -63,7 +63,7 @@ def _least(a: Tensor, b: Tensor, least: float) -> tuple[Tensor, Any]:
 
 
 @returned("linalg_lstsq")
-class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
+class lstsq_result(NamedTuple):
     """What `linalg.lstsq` returns."""
 
     solution: Tensor
@@ -134,7 +134,7 @@ def lstsq(
 
 
 @returned("linalg_solve_ex")
-class solve_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class solve_ex_result(NamedTuple):
     """What `linalg.solve_ex` returns."""
 
     result: Tensor

@@ -43,12 +43,12 @@ _amin = Op("amin", _native("min"), extreme_rule, saves=(0, OUTPUT))
 
 
 @returned("max")
-class max_result(Chosen):  # noqa: N801 - PyTorch's name
+class max_result(Chosen):
     """What `max` over a dimension returns."""
 
 
 @returned("min")
-class min_result(Chosen):  # noqa: N801 - PyTorch's name
+class min_result(Chosen):
     """What `min` over a dimension returns."""
 
 

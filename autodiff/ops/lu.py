@@ -40,7 +40,7 @@ _packed: Op = Op("lu_factor", lambda a, value: lib.ad_clone(value), _rule, saves
 
 
 @returned("linalg_lu")
-class lu_result(NamedTuple):  # noqa: N801 - as max_result
+class lu_result(NamedTuple):
     """What `linalg.lu` returns."""
 
     P: Tensor
@@ -49,7 +49,7 @@ class lu_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 @returned("lu_unpack")
-class lu_unpack_result(NamedTuple):  # noqa: N801
+class lu_unpack_result(NamedTuple):
     """What `lu_unpack` returns."""
 
     P: Tensor
@@ -58,7 +58,7 @@ class lu_unpack_result(NamedTuple):  # noqa: N801
 
 
 @returned("linalg_lu_factor")
-class lu_factor_result(NamedTuple):  # noqa: N801
+class lu_factor_result(NamedTuple):
     """What `linalg.lu_factor` returns."""
 
     LU: Tensor
@@ -66,7 +66,7 @@ class lu_factor_result(NamedTuple):  # noqa: N801
 
 
 @returned("linalg_lu_factor_ex")
-class lu_factor_ex_result(NamedTuple):  # noqa: N801
+class lu_factor_ex_result(NamedTuple):
     """What `linalg.lu_factor_ex` returns."""
 
     LU: Tensor

@@ -94,7 +94,7 @@ def old_lu_solve(
 
 
 @returned("svd")
-class old_svd_result(NamedTuple):  # noqa: N801 - as max_result
+class old_svd_result(NamedTuple):
     """What `svd` returns."""
 
     U: Tensor
@@ -118,7 +118,7 @@ def old_svd(
 
 
 @returned("qr")
-class old_qr_result(NamedTuple):  # noqa: N801
+class old_qr_result(NamedTuple):
     """What `qr` returns."""
 
     Q: Tensor
@@ -145,7 +145,7 @@ def old_pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @returned("triangular_solve")
-class triangular_solve_result(NamedTuple):  # noqa: N801
+class triangular_solve_result(NamedTuple):
     """What `triangular_solve` returns."""
 
     solution: Tensor

@@ -26,17 +26,17 @@ from autodiff.tensor import Tensor, live_node, wrap
 
 
 @returned("kthvalue")
-class kthvalue_result(Chosen):  # noqa: N801 - as max_result
+class kthvalue_result(Chosen):
     """What `kthvalue` returns."""
 
 
 @returned("median")
-class median_result(Chosen):  # noqa: N801 - as max_result
+class median_result(Chosen):
     """What `median` over a dimension returns."""
 
 
 @returned("nanmedian")
-class nanmedian_result(Chosen):  # noqa: N801 - as max_result
+class nanmedian_result(Chosen):
     """What `nanmedian` over a dimension returns."""
 
 

@@ -54,7 +54,7 @@ _r: Op = Op("qr_r", lambda a, q, value: lib.ad_alias(value), _r_rule, saves=(0, 
 
 
 @returned("linalg_qr")
-class qr_result(NamedTuple):  # noqa: N801 - as max_result
+class qr_result(NamedTuple):
     """What `linalg.qr` returns."""
 
     Q: Tensor
@@ -131,7 +131,7 @@ def _lower(a: Tensor, uplo: str) -> Tensor:
 
 
 @returned("linalg_eigh")
-class eigh_result(NamedTuple):  # noqa: N801 - as max_result
+class eigh_result(NamedTuple):
     """What `linalg.eigh` returns."""
 
     eigenvalues: Tensor
@@ -215,7 +215,7 @@ _right: Op = _part("svd_right", 2, _right_rule, 0, OUTPUT)
 
 
 @returned("linalg_svd")
-class svd_result(NamedTuple):  # noqa: N801 - as max_result
+class svd_result(NamedTuple):
     """What `linalg.svd` returns."""
 
     U: Tensor

@@ -115,7 +115,7 @@ def identity(a: Tensor) -> Tensor:
 
 
 @returned("linalg_inv_ex")
-class inv_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class inv_ex_result(NamedTuple):
     """What `linalg.inv_ex` returns."""
 
     inverse: Tensor

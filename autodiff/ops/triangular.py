@@ -96,7 +96,7 @@ _NOT_POSITIVE = (
 
 
 @returned("linalg_cholesky_ex")
-class cholesky_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class cholesky_ex_result(NamedTuple):
     """What `linalg.cholesky_ex` returns."""
 
     L: Tensor

@@ -258,7 +258,7 @@ def of_a_number(name: str) -> None:
     )
 
 
-def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
+def mT(x: Tensor) -> Tensor:
     """The last two dimensions swapped: a view.
 
     >>> ad.zeros(5, 2, 3).mT.shape
