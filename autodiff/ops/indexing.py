@@ -86,8 +86,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
             return
         take_failure()  # to be met again
-    whole = index is Ellipsis or (kind is slice and index == ALL and x._p.ndim)
-    view = x if whole else at_once(x, index, kind)
+    view = at_once(x, index, kind)
     if view is not None:
         copy_(view, _without_leading_ones(given, view._p.ndim))
         return

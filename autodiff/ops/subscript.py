@@ -161,8 +161,6 @@ def at_integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
     try:
         i = operator.index(item)
     except TypeError:
-        if isinstance(item, (str, bytes)):
-            raise TypeError(f"new(): invalid data type {type(item).__name__!r}") from None
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
             f"valid indices (got {type(item).__name__})"
