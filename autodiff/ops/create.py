@@ -131,12 +131,7 @@ def scalar(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Tensor:
     return _filled("full", [], exact(value, d, filled), d)
 
 
-def filler(value: Any, d: dtype) -> Tensor:
-    """A number to write to places of a dtype. RuntimeError where that cannot hold it (`exact`)."""
-    return number_of(exact(value, d)) if d in _ROUNDED_ONCE else scalar(value, d)
-
-
-_ROUNDED_ONCE = frozenset([dtypes.float32, dtypes.float64])  # which a float is, written to these
+ROUNDED_ONCE = frozenset([dtypes.float32, dtypes.float64])  # a float written to one of these
 
 
 def exact(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Any:

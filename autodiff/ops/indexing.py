@@ -12,10 +12,11 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.base import called, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor
-from autodiff.ops.create import filler
+from autodiff.ops.create import ROUNDED_ONCE, exact, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import broadcast_indices, index_along, write_at
 from autodiff.ops.masked import write_masked
+from autodiff.ops.numbers import number_of
 from autodiff.ops.subscript import (
     ALL,
     BOOL,
@@ -176,7 +177,7 @@ def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
     if type(value) not in _NUMBERS and isinstance(value, Real) and hasattr(value, "item"):
         value = value.item()  # NumPy's, which as memory would be foreign to a recording
     if type(value) in _NUMBERS and d not in dtypes.HALVES:  # which may round it to inf
-        return filler(value, d)
+        return number_of(exact(value, d)) if d in ROUNDED_ONCE else scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:

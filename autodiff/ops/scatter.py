@@ -12,9 +12,10 @@ from autodiff.ops import arithmetic
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import filler, full_like, scalar
+from autodiff.ops.create import ROUNDED_ONCE, exact, full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
@@ -167,6 +168,11 @@ def _remember(x: Tensor, dim: int, index: Tensor, values: Tensor, how: int, op: 
 _filled = _scattered.named("ScatterBackward1")
 
 
+def _filling(value: Any, d: dtypes.dtype) -> Tensor:
+    """A number for places; of few dtypes there is one at hand."""
+    return number_of(exact(value, d)) if d in ROUNDED_ONCE else scalar(value, d)
+
+
 _REDUCE = {"add": "sum", "multiply": "prod"}
 
 
@@ -177,7 +183,7 @@ def scatter_(
     given = src if value is None else value
     source, op = given, _scattered
     if not isinstance(given, Tensor):
-        source, op = filler(given, x.dtype), _filled
+        source, op = _filling(given, x.dtype), _filled
     if reduce is None:
         return _write(x, dim, index, source, _SET, op, "scatter")
     if op is _filled:
