@@ -23,6 +23,7 @@ LAYERS = [
     ["descriptor"],
     ["values", "torch_function"],
     ["tensor"],
+    ["hook_calls"],
     ["walk"],
     ["graph"],
     ["expr"],
