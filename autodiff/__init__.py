@@ -34,7 +34,7 @@ from autodiff.formats import (
     preserve_format,
     strided,
 )
-from autodiff.functions import *  # noqa: F403 - one table lists them
+from autodiff.functions import *
 from autodiff.grad_mode import (
     enable_grad,
     inference_mode,
@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from autodiff.amp.autocast_mode import set_autocast_cache_enabled as set_autocast_cache_enabled
     from autodiff.amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
     from autodiff.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
-    from autodiff.at_top import *  # noqa: F403
+    from autodiff.at_top import *
     from autodiff.compiled import compile as compile
     from autodiff.distributions.binomial import binomial as binomial
     from autodiff.func import vmap as vmap

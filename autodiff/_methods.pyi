@@ -17,9 +17,9 @@ from autodiff.ops.tallies import histogram_result
 from autodiff.ops.tallies import histogramdd_result
 from autodiff.ops.ranks import kthvalue_result
 from autodiff.ops.equations import lstsq_result
-from autodiff.ops.reductions import max_result
+from autodiff.ops.extremes import max_result
 from autodiff.ops.ranks import median_result
-from autodiff.ops.reductions import min_result
+from autodiff.ops.extremes import min_result
 from autodiff.ops.tallies import mode_result
 from autodiff.ops.ranks import nanmedian_result
 from autodiff.ops.matrix_names import old_qr_result

@@ -93,13 +93,18 @@ def line_of(node: Any) -> str:
     code = getattr(node, "code", None)
     if code is None:
         return " (run under autodiff.autograd.detect_anomaly() to see the line)"
-    return f" (recorded at {place(code, node.at)}, in {code.co_name})"
+    return f" (recorded at {line_in(code, node.at)})"
 
 
 def place(code: Any, at: int) -> str:
     """The file and line of an instruction."""
     found = [line for start, stop, line in code.co_lines() if start <= at < stop]
     return f"{code.co_filename}:{found[0] if found else '?'}"
+
+
+def line_in(code: Any, at: int) -> str:
+    """The same, and the function's name."""
+    return f"{place(code, at)}, in {code.co_name}"
 
 
 def _set(enabled: bool, check_nan: bool) -> None:
@@ -110,7 +115,7 @@ def _set(enabled: bool, check_nan: bool) -> None:
 
 @contextmanager
 def watching(watcher: Callable[[Any], object]) -> Iterator[None]:
-    """Have `watcher(node)` called for each node with saved tensors that this thread records."""
+    """Call `watcher(node)` for each node with saved tensors that this thread records."""
     lines.hold(1)
     watchers.stack.append(watcher)
     look_again()
@@ -162,7 +167,7 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
 
 
 def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
-    """Switch `detect_anomaly` on or off, until it is told again.
+    """Turn anomaly detection on or off, until the next call.
 
     >>> ad.set_anomaly_enabled(True)
     >>> ad.is_anomaly_enabled()

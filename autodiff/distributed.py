@@ -13,13 +13,9 @@ from autodiff.nn.parallel import NO_GROUP
 from autodiff.places import also_at
 
 __all__ = [
-    "ProcessGroup",
-    "ReduceOp",
-    "init_process_group",
-    "is_available",
-    "is_initialized",
+    "ProcessGroup", "ReduceOp", "init_process_group", "is_available", "is_initialized",
     "is_torchelastic_launched",
-]
+]  # fmt: skip
 
 ProcessGroup = type("ProcessGroup", (), {"__doc__": "What `new_group` would make."})
 ReduceOp = enum.Enum("ReduceOp", "SUM AVG PRODUCT MIN MAX BAND BOR BXOR PREMUL_SUM")

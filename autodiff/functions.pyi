@@ -21,9 +21,9 @@ from autodiff.ops.lu import lu_factor_ex_result
 from autodiff.ops.lu import lu_factor_result
 from autodiff.ops.lu import lu_result
 from autodiff.ops.lu import lu_unpack_result
-from autodiff.ops.reductions import max_result
+from autodiff.ops.extremes import max_result
 from autodiff.ops.ranks import median_result
-from autodiff.ops.reductions import min_result
+from autodiff.ops.extremes import min_result
 from autodiff.ops.tallies import mode_result
 from autodiff.ops.ranks import nanmedian_result
 from autodiff.ops.matrix_names import old_qr_result

@@ -11,6 +11,7 @@ from autodiff.native import lib
 from autodiff.node import mode, set_grad
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound="_Switch")
 _GENERATOR = 0x20  # inspect.CO_GENERATOR
 
 
@@ -76,7 +77,15 @@ class _GradMode:
         """Called before a function is decorated."""
 
 
-class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
+class _Switch(_GradMode):
+    """A mode that is fixed: as a decorator it needs no parentheses."""
+
+    def __new__(cls: type[S], function: Any = None) -> S:
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+
+class no_grad(_Switch):  # noqa: N801 - PyTorch's name
     """Operations inside are not recorded.
 
     >>> x = ad.ones(1, requires_grad=True)
@@ -88,12 +97,8 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
 
     enabled = False
 
-    def __new__(cls, function: Any = None) -> no_grad:
-        self = super().__new__(cls)
-        return self if function is None else self(function)
 
-
-class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
+class enable_grad(_Switch):  # noqa: N801 - PyTorch's name
     """Operations inside are recorded, also within no_grad.
 
     >>> x = ad.ones(1, requires_grad=True)
@@ -104,10 +109,6 @@ class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
     """
 
     enabled = True
-
-    def __new__(cls, function: Any = None) -> enable_grad:
-        self = super().__new__(cls)
-        return self if function is None else self(function)
 
 
 class _Forced(_GradMode):
@@ -189,7 +190,7 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 class set_multithreading_enabled(_GradMode):  # noqa: N801 - PyTorch's name
-    """PyTorch's switch for backward passes on several threads: a walk is one thread's in any case.
+    """PyTorch's switch for backward passes on several threads; here one thread does a pass.
 
     >>> with ad.autograd.set_multithreading_enabled(False):
     ...     ad.ones(1)

@@ -136,8 +136,8 @@ def grad(
     RuntimeError where an input does not require grad, or was not used (unless `allow_unused`,
     which gives None, or `materialize_grads`, which gives zeros). With `is_grads_batched`, each of
     `grad_outputs` has a dimension in front, and so have the gradients: one backward pass for all.
-    `only_inputs` is True, whatever is given. Of a dict of inputs, a dict. An input may also be what
-    `autograd.graph.get_gradient_edge` gives of one.
+    `only_inputs` changes nothing. A dict of inputs gives a dict of gradients. An input may also be
+    an edge that `autograd.graph.get_gradient_edge` gives.
 
     >>> x = ad.tensor(2.0, requires_grad=True)
     >>> (slope,) = ad.autograd.grad(x**3, x, create_graph=True)
@@ -167,14 +167,15 @@ def grad(
     nodes = _targets(xs)
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_outputs, ys, "grad")
-    walk = walk_from(ys, gradients, keep, create_graph, set(nodes), "grad")
-    found: list[Any] = [walk.captured.get(node) for node in nodes]
-    for i, (x, g) in enumerate(zip(xs, found, strict=True)):
+    captured = walk_from(ys, gradients, keep, create_graph, set(nodes), "grad").captured
+    found: list[Any] = []
+    for x, node in zip(xs, nodes, strict=True):
+        g: Any = captured.get(node)
         if isinstance(g, Cotangents):  # at an edge of a Function of several outputs
-            found[i] = g[x.output_nr]
-    if materialize_grads:
-        pairs = zip(xs, found, strict=True)
-        return tuple(_zeros_of(x, create_graph) if g is None else g for x, g in pairs)
+            g = g[x.output_nr]
+        if g is None and materialize_grads:
+            g = _zeros_of(x, create_graph)
+        found.append(g)
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "

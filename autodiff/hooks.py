@@ -20,7 +20,7 @@ class HookDict(dict[int, Any]):
 
 
 class RemovableHandle:
-    """What registering a hook returns: `remove()`, or the end of a `with`, takes the hook away."""
+    """What registering a hook returns: `remove()`, or leaving a `with` block, removes the hook."""
 
     id: int
     _ids = itertools.count()
@@ -30,7 +30,7 @@ class RemovableHandle:
         self._places = [weakref.ref(place) for place in (hooks, *marks)]
 
     def remove(self) -> None:
-        """Take the hook away; once is enough, and more does no harm."""
+        """Remove the hook; to call this again does no harm."""
         for place in self._places:
             if (found := place()) is not None:
                 found.pop(self.id, None)

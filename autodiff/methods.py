@@ -23,6 +23,7 @@ from autodiff.ops import (
     matrix_names,
     order,
     overwriting,
+    pickling,
     reals,
     rearrange,
     splitting,
@@ -143,7 +144,7 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
     >>> ad.tensor([1, 2]).type_as(ad.zeros(1))
     tensor([1., 2.])
     """
-    return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
+    return cast.to_dtype(self, other.dtype)
 
 
 def _type(self: Tensor, dtype: Any = None) -> Any:
@@ -383,7 +384,12 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "mH": rearrange.mH,
 }
 
-for _name, _function in METHODS.items():
+_PROTOCOLS = {
+    "__copy__": pickling.copied,
+    "__deepcopy__": pickling.deep_copied,
+    "__reduce_ex__": pickling.reduced,
+}
+for _name, _function in {**METHODS, **_PROTOCOLS}.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))

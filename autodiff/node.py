@@ -136,16 +136,16 @@ class Node:
         return self, shown[self]
 
     def register_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(cotangents of the inputs, of the outputs)` called after the node has run.
+        """Call `hook(cotangents of the inputs, of the outputs)` after the node has run.
 
-        A tuple that it returns takes the place of the inputs' cotangents.
+        A tuple that it returns replaces the inputs' cotangents.
         """
         return add_hook(hooks_of(self).post, hook)
 
     def register_prehook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(cotangents of the outputs)` called before the node runs.
+        """Call `hook(cotangents of the outputs)` before the node runs.
 
-        A tuple that it returns takes their place.
+        A tuple that it returns replaces them.
         """
         return add_hook(hooks_of(self).before, hook)
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 import weakref
 from contextlib import ContextDecorator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from autodiff import walk
-from autodiff.anomaly import _own, watching
+from autodiff.anomaly import _own, line_in, watching
 from autodiff.native import ffi, late, lib
 from autodiff.nn._where import modules_on, path_of, title
 from autodiff.node import Node
@@ -78,15 +78,10 @@ def _note_module(node: Node) -> None:
         _paths[node] = path
 
 
-def _line(code: CodeType, at: int) -> str:
-    found = [line for start, stop, line in code.co_lines() if start <= at < stop]
-    return f"{code.co_filename}:{found[0] if found else '?'}, in {code.co_name}"
-
-
 def _line_of_user(frame: FrameType | None) -> str | None:
     while frame is not None and _own[frame.f_code.co_filename]:
         frame = frame.f_back
-    return None if frame is None else _line(frame.f_code, frame.f_lasti)
+    return None if frame is None else line_in(frame.f_code, frame.f_lasti)
 
 
 _WALKS = {walk.Walk.run.__code__}
@@ -110,7 +105,7 @@ def _error(op: str) -> Exception:
     if node is None:
         return NonFiniteError(op, False, _module_of(frame), _line_of_user(frame))
     code: Any = getattr(node, "code", None)
-    line = None if code is None else _line(code, node.at)  # type: ignore[attr-defined]
+    line = None if code is None else line_in(code, node.at)  # type: ignore[attr-defined]
     return NonFiniteError(node.call.name(), True, _paths.get(node), line)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex, overload
 
 MAX_DIMS = 8
-
-
 _item = tuple.__getitem__  # which super() takes twice as long to find
 
 
@@ -27,10 +26,7 @@ class Size(tuple[int, ...]):
 
     def numel(self) -> int:
         """The number of elements of a tensor of this shape."""
-        count = 1
-        for size in self:
-            count *= size
-        return count
+        return math.prod(self)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> int: ...
@@ -79,6 +75,11 @@ def distinct_dims(dims: Sequence[int], ndim: int, name: str) -> list[int]:
     return found
 
 
+def inverse(order: Sequence[int]) -> list[int]:
+    """The order of dimensions that undoes another."""
+    return sorted(range(len(order)), key=order.__getitem__)
+
+
 def dim_mask(dim: Any, ndim: int) -> int:
     """The dimensions of a reduction as bits: an int, a sequence of ints, or None for all."""
     if type(dim) is int and 0 <= dim < ndim:
@@ -96,6 +97,11 @@ def dim_mask(dim: Any, ndim: int) -> int:
             )
         mask |= bit
     return mask & ((1 << ndim) - 1)  # dim 0 of a 0-d tensor reduces nothing
+
+
+def mask_dims(mask: int, ndim: int) -> tuple[int, ...]:
+    """The dimensions that bits stand for: `dim_mask` undone."""
+    return tuple([d for d in range(ndim) if mask >> d & 1])
 
 
 def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[int]:

@@ -8,18 +8,16 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 import warnings
 from collections.abc import Callable
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, TypeVar
 
 from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
-from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, ffi, lib, looked_at
+from autodiff.native import error, ffi, lib
 from autodiff.node import AccumulateGrad, Node, mode, shown
 from autodiff.values import Valued
 
@@ -44,8 +42,8 @@ TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for op
 class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
 
-    Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
-    elements (`tensor` is the better way to do the latter: it tells the dtype from them).
+    Calling it makes a tensor of the default dtype: of the given sizes, with unset elements, or of
+    the elements of a sequence (prefer `tensor`, which takes the dtype from the elements).
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -64,7 +62,7 @@ class Tensor(Valued):
     __array_priority__ = 1000  # NumPy leaves mixed arithmetic to us
 
     def __new__(cls, *data: Any, device: Any = None) -> Any:
-        """A tensor of sizes, its elements not set, or of the elements of a sequence or tensor."""
+        """A tensor of the given sizes, unset, or of the elements of a sequence or tensor."""
         return late.make(cls, data, device)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -85,9 +83,9 @@ class Tensor(Valued):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """What a function does of a tensor of a subclass: its results are of the subclass, too.
+        """Call a public function on tensors of a subclass, so that its results are of it too.
 
-        A subclass that overrides this is asked instead of each public function.
+        A subclass may override this to handle each public function itself.
 
         >>> class Counted(ad.Tensor):
         ...     calls = 0
@@ -189,7 +187,7 @@ class Tensor(Valued):
 
     @property
     def output_nr(self) -> int:
-        """Which of its node's results the tensor is: 0, but of an autograd.Function of several.
+        """The tensor's place among the outputs of its node: 0, unless a Function has several.
 
         >>> ad.ones(2, 3, requires_grad=True).exp().output_nr
         0
@@ -239,7 +237,7 @@ class Tensor(Valued):
         self.grad = None
 
     def retain_grad(self) -> None:
-        """Have backward keep the gradient of this tensor in `.grad`, though it is no leaf.
+        """Make backward keep the gradient of this non-leaf tensor in `.grad`.
 
         >>> y = 2 * ad.ones(2, requires_grad=True)
         >>> y.retain_grad()
@@ -256,7 +254,7 @@ class Tensor(Valued):
 
     @property
     def retains_grad(self) -> bool:
-        """Whether this is no leaf, and backward keeps its gradient all the same.
+        """Whether this is a non-leaf tensor whose gradient backward keeps.
 
         >>> y = 2 * ad.ones(2, requires_grad=True)
         >>> y.retain_grad()
@@ -269,10 +267,10 @@ class Tensor(Valued):
         return hooks_of(node).retained is self._acc
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
-        """Have `hook(gradient)` called when the gradient of this tensor is known.
+        """Call `hook(gradient)` once the gradient of this tensor is known.
 
-        A tensor that it returns takes the gradient's place. Hooks see the tensor as it is now: a
-        later write in place makes another value, with a gradient of its own.
+        A tensor that it returns replaces the gradient. The hook is about the tensor's present
+        value: a later in-place write makes another value, with a gradient of its own.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> handle = x.register_hook(lambda g: 10 * g)
@@ -286,7 +284,7 @@ class Tensor(Valued):
         return add_hook(hooks_of(node).tensor, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
-        """Have `hook(tensor)` called after backward added to `.grad` of this leaf.
+        """Call `hook(tensor)` after backward has added to `.grad` of this leaf.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
@@ -306,7 +304,7 @@ class Tensor(Valued):
         return add_hook(hooks_of(node).accumulated, hook)
 
     def cpu(self, memory_format: Any = None) -> Tensor:
-        """The tensor itself, as all memory is the CPU's; in the memory format, where one is given.
+        """The tensor itself, as all memory is the CPU's; in the memory format, if one is given.
 
         >>> x = ad.zeros(2)
         >>> x.cpu() is x
@@ -340,8 +338,10 @@ class Tensor(Valued):
 
     @property
     def data(self) -> Tensor:
-        """The same memory as a tensor outside the graph, past whose writes no node looks: what one
-        saved by another tensor of this memory, it takes as it finds it. `detach()` counts them.
+        """The same memory as a tensor outside the graph, whose writes no version counts.
+
+        A node that saved this memory computes with what it finds there, and does not notice the
+        write; writes through `detach()` are noticed.
 
         >>> x = ad.ones(2, requires_grad=True)
         >>> y = x * x
@@ -375,47 +375,6 @@ class Tensor(Valued):
         y.requires_grad_(require_grad)
         return y
 
-    # ---- copies and pickles ----
-
-    def __copy__(self) -> Tensor:
-        """A leaf of the same memory."""
-        copied = as_subclass(type(self), self).requires_grad_(self.requires_grad)
-        if own_attributes := _attributes(self):
-            vars(copied).update(own_attributes)
-        return copied
-
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
-        """A leaf with a copy of the values and of `.grad`. RuntimeError where this is no leaf.
-
-        What is copied together shares memory as before: the storage is copied once, and whole.
-        """
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment. Take detach() of the others first."
-            )
-        found = memo.get(id(self))
-        if found is None:
-            key = ("storage", lib.ad_storage_id(self._p), self._p.dtype)
-            storage = memo.get(key)
-            if storage is None:
-                storage = memo[key] = fresh(lib.ad_clone(whole(self)), "clone", self._p)
-            data = _laid_out(storage, self.shape, self.stride(), self.storage_offset())
-            found = memo[id(self)] = as_subclass(type(self), data)
-            found.requires_grad_(self.requires_grad)
-            if self.grad is not None:
-                found.grad = self.grad.__deepcopy__(memo)
-            if own_attributes := _attributes(self):
-                vars(found).update(copy.deepcopy(own_attributes, memo))
-        return found
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        x = own(lib.ad_clone(self._p), "pickle", self._p)  # which keeps the order of dimensions
-        looked_at()
-        raw = bytes(ffi.buffer(x._p.data, x.nbytes)) if x.nbytes else b""
-        about = (type(self), x.dtype, tuple(x.shape), raw, self.requires_grad, x.stride())
-        return _unpickled, about, _attributes(self) or None
-
 
 TENSOR_TYPES.add(Tensor)
 torch_function.plain.add(Tensor)
@@ -443,39 +402,6 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
 
 
 T = TypeVar("T", bound=Tensor)
-
-
-def whole(x: Tensor) -> Any:
-    """All elements of x's storage, as a descriptor."""
-    n = lib.ad_storage_bytes(x._p) // x.itemsize
-    return fresh(lib.ad_as_strided(x._p, 1, [n], [1], 0), "storage", x._p)
-
-
-def _laid_out(storage: Any, shape: tuple[int, ...], strides: tuple[int, ...], at: int) -> Tensor:
-    """A tensor of a storage's elements."""
-    return own(lib.ad_as_strided(storage, len(shape), shape, strides, at), "as_strided", storage)
-
-
-def _attributes(x: Tensor) -> dict[str, Any]:
-    """What users set on a tensor of a class that has room for it."""
-    return getattr(x, "__dict__", {})
-
-
-def _unpickled(
-    cls: type[T],
-    dtype: dtypes.dtype,
-    shape: tuple[int, ...],
-    raw: bytes,
-    requires_grad: bool,
-    strides: tuple[int, ...],
-) -> T:
-    """A leaf of pickled bytes. ValueError where they do not fit the shape."""
-    x = own(lib.ad_empty(dtype.code, 1, [len(raw) // dtype.itemsize]), "unpickle")
-    lib.ad_raw(x._p)
-    ffi.memmove(x._p.data, raw, x.nbytes)
-    y = as_subclass(cls, _laid_out(x._p, shape, strides, 0))
-    y.requires_grad_(requires_grad)
-    return y
 
 
 def as_subclass(cls: type[T], x: Tensor) -> T:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
 from autodiff.changes import changes, new_lock, recorder_here
+from autodiff.hook_calls import call_node_hooks, call_tensor_hooks
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
-from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
+from autodiff.node import AccumulateGrad, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
 
@@ -105,7 +106,7 @@ class Walk:
                     node.saved = None  # a node that saved nothing can be run again, as in PyTorch
             else:
                 if hooks and g is not None and node in hooks and self.wants(node):
-                    seen, g = True, _call_tensor_hooks(hooks[node], g)
+                    seen, g = True, call_tensor_hooks(hooks[node], g)
                     self.fresh.discard(node)  # a hook may keep what it is shown
                 if not edges:
                     if g is not None:
@@ -191,7 +192,7 @@ class Walk:
         hooks = self.hooks.get(node) if self.hooks else None
         quick = not self.create and g.__class__ is Tensor  # no batch of func.vmap
         run = node.sweep if quick else node.vjp
-        grads = run(g) if hooks is None else _call_node_hooks(hooks, g, run)
+        grads = run(g) if hooks is None else call_node_hooks(hooks, g, run)
         if not self.keep and node.saved:
             node.saved = None
         return grads
@@ -223,69 +224,6 @@ class _WatchedWalk(Walk):
                     f"Function '{node.name()}'{where} returned nan values in its {i}th output."
                 )
         return grads
-
-
-def _call_tensor_hooks(hooks: NodeHooks, g: Tensor) -> Tensor:
-    """What the hooks of a tensor make of its gradient; kept last, if it is to be kept."""
-    for hook in tuple(hooks.tensor.values()):
-        g = _checked(hook, hook(g), g)
-    kept = hooks.retained
-    if kept is not None:
-        before = kept.gradient()
-        kept.put(g.clone() if before is None else before + g)
-    return g
-
-
-def _checked(hook: Any, changed: Any, g: Tensor | None) -> Any:
-    """What a hook returned for g, or g for None. TypeError, RuntimeError where it does not fit."""
-    if changed is None or g is None:
-        return g if changed is None else changed
-    if not isinstance(changed, Tensor):
-        raise TypeError(f"expected Variable, but hook returned {type(changed).__name__!r}")
-    if changed.dtype is not g.dtype:
-        raise RuntimeError(
-            f"hook {_named(hook)} has changed the type of value (was {g.dtype!r} got "
-            f"{changed.dtype!r})"
-        )
-    if changed.shape != g.shape:
-        raise RuntimeError(
-            f"hook {_named(hook)} has changed the size of value (was {list(g.shape)} got "
-            f"{list(changed.shape)})"
-        )
-    return changed
-
-
-def _named(hook: Any) -> str:
-    return repr(getattr(hook, "__name__", None) or repr(hook))
-
-
-def _all_checked(hook: Any, changed: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same of a hook that returns a tuple, or one tensor for a tuple of one."""
-    if changed is None:
-        return given
-    if isinstance(changed, Tensor) and len(given) == 1:
-        changed = (changed,)
-    if not isinstance(changed, tuple):
-        raise TypeError(f"expected tuple, but hook returned {type(changed).__name__!r}")
-    if len(changed) != len(given):
-        raise RuntimeError(
-            f"hook {_named(hook)} has returned an incorrect number of values (got {len(changed)}, "
-            f"but expected {len(given)})"
-        )
-    return tuple(_checked(hook, new, old) for new, old in zip(changed, given, strict=True))
-
-
-def _call_node_hooks(
-    hooks: NodeHooks, g: Any, vjp: Callable[[Any], Sequence[Tensor | None]]
-) -> Sequence[Tensor | None]:
-    """A node's vjp between the hooks before and after it."""
-    outputs = tuple(g) if isinstance(g, Cotangents) else (g,)
-    for hook in tuple(hooks.before.values()):
-        outputs = _all_checked(hook, hook(outputs), outputs)
-    grads = tuple(vjp(Cotangents(outputs) if isinstance(g, Cotangents) else outputs[0]))
-    for hook in tuple(hooks.post.values()):
-        grads = _all_checked(hook, hook(grads, outputs), grads)
-    return grads
 
 
 _adding = new_lock()  # of threads whose backward comes to one leaf
@@ -322,7 +260,7 @@ def arrive(
                 hook(owner)
         return ()
 
-    _call_node_hooks(hooks, g, run)
+    call_node_hooks(hooks, g, run)
 
 
 _NO_SIZES: list[int] = []

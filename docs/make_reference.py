@@ -76,8 +76,9 @@ PAGES: dict[str, tuple[str, str]] = {
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
     "devices native _format typed settings storage windows reals",
-    "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
-    "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
+    "pointwise": "arithmetic clamping overwriting comparing fused elementwise special activations "
+    "powers",
+    "reductions": "reductions extremes derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms distances",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing slices placing scatter assign sorting searching embedded",

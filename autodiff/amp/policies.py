@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
@@ -103,7 +103,7 @@ def lowered(x: Tensor, to: dtypes.dtype) -> Tensor:
     """
     leaf = x._p.dtype == dtypes.float32.code and x.requires_grad and x.is_leaf and x._base is None
     if not leaf or not blocks.state.caches:
-        return cast(Tensor, to_dtype(x, to))
+        return to_dtype(x, to)
     key, recorder = (id(x), to, mode.grad, mode.inference), recorder_here()
     now = x._version, None if recorder is None else weakref.ref(recorder)
     known = blocks.weights.get(key)
@@ -302,7 +302,7 @@ OTHERS: dict[Callable[[Call], Call], dict[str, str]] = {
     _padded: {"ops.padding": "padded"},
     _scanned: {"ops.recurrent": "scan"},
     _walking: {"walk": "walk_from"},
-    _outside: {"autograd.function": "FunctionNode.vjp"},
+    _outside: {"autograd.function_node": "FunctionNode.vjp"},
 }
 
 

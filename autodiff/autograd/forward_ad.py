@@ -18,13 +18,9 @@ from autodiff.tensor import Tensor, live_node
 from autodiff.walk import leading_to, reaches
 
 __all__ = [
-    "UnpackedDualTensor",
-    "dual_level",
-    "enter_dual_level",
-    "exit_dual_level",
-    "make_dual",
+    "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",
     "unpack_dual",
-]
+]  # fmt: skip
 
 
 class UnpackedDualTensor(NamedTuple):

@@ -194,7 +194,7 @@ class _Handles:
 def register_multi_grad_hook(
     tensors: Sequence[Any], fn: Callable[[Any], Any], *, mode: str = "all"
 ) -> _Handles:
-    """Have `fn(gradients)` called in each backward when those of all tensors that it reaches are
+    """Call `fn(gradients)` in each backward when those of all tensors that it reaches are
     known, None for the others; in mode "any", `fn(gradient)` with the first that is.
 
     >>> a, b = ad.ones(2, requires_grad=True), ad.ones(2, requires_grad=True)

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autodiff.autograd.function import Saved
+from autodiff.autograd.function_node import Saved
 from autodiff.compiled.places import attribute
 from autodiff.compiled.record import CAPTURED, UnfitError
 from autodiff.compiled.tree import is_plain

@@ -15,14 +15,9 @@ from autodiff.ops.random import multinomial, randint, randperm
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "BatchSampler",
-    "DistributedSampler",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "SubsetRandomSampler",
-    "WeightedRandomSampler",
-]
+    "BatchSampler", "DistributedSampler", "RandomSampler", "Sampler", "SequentialSampler",
+    "SubsetRandomSampler", "WeightedRandomSampler",
+]  # fmt: skip
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -69,7 +64,7 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """All indices in random order, again and again up to num_samples; or drawn each for itself.
+    """All indices in random order, repeated up to num_samples; or drawn with `replacement`.
 
     Without a generator, each pass has one whose seed is drawn from the default generator.
 
@@ -183,12 +178,12 @@ class WeightedRandomSampler(Sampler[int]):
 
 
 class DistributedSampler(Sampler[int]):
-    """The share of one of `num_replicas` processes, told by `rank`, of a data set's indices.
+    """The indices of a data set that belong to process `rank` of `num_replicas`.
 
-    Shares are equally long: of what does not divide, the first indices are given again, or with
-    `drop_last` the last left out. `shuffle` is by a generator of its own, of `seed` and the epoch
-    that `set_epoch` tells. Here processes do not know of each other: ValueError where one of
-    the numbers is not given.
+    Shares are equally long: the first indices are repeated to fill the last, or with `drop_last`
+    the rest is left out. `shuffle` is by a generator of its own, seeded by `seed` plus the epoch
+    that `set_epoch` tells. Processes do not know of each other here: ValueError where either
+    number is missing.
 
     >>> [list(data.DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
     [[0, 2, 4], [1, 3, 0]]
@@ -231,7 +226,7 @@ class DistributedSampler(Sampler[int]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Have the next pass shuffled for this epoch."""
+        """Set the epoch that the next pass is shuffled for."""
         self.epoch = epoch
 
 

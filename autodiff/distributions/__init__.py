@@ -1,6 +1,7 @@
 """`autodiff.distributions`: what to draw from, and the probability of what was drawn."""
 
 from autodiff.distributions import (
+    compound,
     constraints,
     discrete,
     distribution,
@@ -18,34 +19,29 @@ from autodiff.distributions import (
     utils,
     vector_transforms,
 )
-from autodiff.distributions.discrete import *  # noqa: F403 - each lists what is public
-from autodiff.distributions.distribution import *  # noqa: F403
-from autodiff.distributions.exp_family import *  # noqa: F403
-from autodiff.distributions.gamma import *  # noqa: F403
-from autodiff.distributions.kl import *  # noqa: F403
-from autodiff.distributions.matrices import *  # noqa: F403
-from autodiff.distributions.multivariate import *  # noqa: F403
-from autodiff.distributions.powered import *  # noqa: F403
-from autodiff.distributions.registry import *  # noqa: F403
-from autodiff.distributions.relaxed import *  # noqa: F403
-from autodiff.distributions.transformed import *  # noqa: F403
-from autodiff.distributions.transforms import *  # noqa: F403
-from autodiff.distributions.univariate import *  # noqa: F403
-from autodiff.distributions.vector_transforms import *  # noqa: F403
+from autodiff.distributions.compound import *
+from autodiff.distributions.discrete import *
+from autodiff.distributions.distribution import *
+from autodiff.distributions.exp_family import *
+from autodiff.distributions.gamma import *
+from autodiff.distributions.kl import *
+from autodiff.distributions.matrices import *
+from autodiff.distributions.multivariate import *
+from autodiff.distributions.powered import *
+from autodiff.distributions.registry import *
+from autodiff.distributions.relaxed import *
+from autodiff.distributions.transformed import *
+from autodiff.distributions.transforms import *
+from autodiff.distributions.univariate import *
+from autodiff.distributions.vector_transforms import *
 from autodiff.places import also_at
 
+_PARTS = [
+    *(compound, discrete, distribution, exp_family, gamma, kl, matrices, multivariate, powered),
+    *(registry, relaxed, transformed, transforms, univariate, vector_transforms),
+]
 __all__ = ["constraints", "kl", "transforms", "utils"]
-__all__ += (
-    discrete.__all__ + distribution.__all__ + exp_family.__all__ + kl.__all__ + multivariate.__all__
-)
-__all__ += gamma.__all__ + transformed.__all__ + transforms.__all__ + univariate.__all__
-__all__ += (
-    matrices.__all__
-    + powered.__all__
-    + registry.__all__
-    + relaxed.__all__
-    + vector_transforms.__all__
-)
+__all__ += [name for part in _PARTS for name in part.__all__]
 
 for _name in vector_transforms.__all__:  # which PyTorch has in transforms
     setattr(transforms, _name, getattr(vector_transforms, _name))

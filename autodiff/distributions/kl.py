@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.distributions.compound import Independent
 from autodiff.distributions.discrete import (
     Bernoulli,
     Binomial,
@@ -29,13 +30,7 @@ from autodiff.distributions.multivariate import (
     mahalanobis,
 )
 from autodiff.distributions.relaxed import ContinuousBernoulli
-from autodiff.distributions.transformed import (
-    Gumbel,
-    HalfNormal,
-    Independent,
-    Pareto,
-    TransformedDistribution,
-)
+from autodiff.distributions.transformed import Gumbel, HalfNormal, Pareto, TransformedDistribution
 from autodiff.distributions.univariate import (
     LOG_2PI,
     Cauchy,

@@ -12,14 +12,9 @@ from autodiff.functions import log, log1p, ones, randn, sigmoid, softmax, tril
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "broadcast_all",
-    "clamp_probs",
-    "lazy_property",
-    "logits_to_probs",
-    "probs_to_logits",
-    "tril_matrix_to_vec",
-    "vec_to_tril_matrix",
-]
+    "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits",
+    "tril_matrix_to_vec", "vec_to_tril_matrix",
+]  # fmt: skip
 
 
 def _standard_normal(shape: Any, dtype: Any, device: Any) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from autodiff.dtypes import dtype
 from autodiff.node import Node
@@ -186,6 +186,11 @@ def shared_write(name: str) -> BatchError:
     )
 
 
+def is_batch(x: Any, level: Level) -> TypeGuard[Batched]:
+    """Whether x is a tensor of the level's samples."""
+    return type(x) is Batched and x.level is level
+
+
 def lifted(x: Tensor, level: Level) -> Tensor:
     """A tensor of the batch's samples: x's own, or x for each of them."""
     if type(x) is Batched and x.level is level:
@@ -228,6 +233,14 @@ def mapped(x: Any, level: Level, change: Any) -> Any:
     if kind is dict:
         return {name: mapped(each, level, change) for name, each in x.items()}
     return x
+
+
+def mapped_out(result: Any, level: Level) -> Any:
+    """Results of a call on values, as tensors of the batch."""
+    if isinstance(result, Tensor):
+        return Batched(result, level)
+    parts = [mapped_out(each, level) for each in result]
+    return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
 
 
 def sizes(level: Level, shape: Sequence[int]) -> list[int]:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from autodiff.func import draws as draws  # registers what it knows
+from autodiff.func import rules as rules
 from autodiff.func import rules_indexing as rules_indexing
+from autodiff.func import rules_products as rules_products
 from autodiff.func import trees
 from autodiff.func import windows as windows
 from autodiff.func.batched import Batched, Level, levels, lifted

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from autodiff.autograd.function import Function
 from autodiff.func import trees
-from autodiff.func.batched import Batched, Level, levels
+from autodiff.func.batched import Batched, Level, is_batch, levels
 from autodiff.ops.rearrange import movedim
 
 
@@ -31,12 +31,8 @@ def brings_rule(cls: type[Function]) -> bool:
 
 def by_its_rule(cls: type[Function], level: Level, args: tuple[Any, ...]) -> Any:
     """The outputs of a Function's `vmap`, which is outside of the level and of those within it."""
-
-    def batched(x: Any) -> bool:
-        return type(x) is Batched and x.level is level
-
-    dims = trees.tree_map(lambda x: 0 if batched(x) else None, args)
-    values = trees.tree_map(lambda x: x.value if batched(x) else x, args)
+    dims = trees.tree_map(lambda x: 0 if is_batch(x, level) else None, args)
+    values = trees.tree_map(lambda x: x.value if is_batch(x, level) else x, args)
     before = levels.stack
     levels.stack = before[: level.depth]
     try:

@@ -34,13 +34,29 @@ from autodiff.ops.views import select
 from autodiff.replaced import Layer, beneath, own_code
 from autodiff.tensor import Tensor
 
-__all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
+__all__ = [
+    "RANDOM", "Rule", "for_functions", "for_operations", "looking", "one_by_one", "signatures",
+]  # fmt: skip
 
 Rule = Callable[..., Any]
 FUNCTIONS: dict[str, Rule] = {}  # by name: rule(function, level, *args, **kwargs)
 OPERATIONS: dict[str, Rule] = {}  # by name of an Op: rule(op, level, tensors, args)
 signatures: dict[Any, inspect.Signature] = {}  # of the functions that look
 RANDOM: dict[str, Rule] = {}  # functions that draw: called with a batched argument or without
+
+
+def _rule_for(table: dict[str, Rule], *names: str) -> Callable[[Rule], Rule]:
+    """Register a rule under these names."""
+
+    def register(rule: Rule) -> Rule:
+        table.update(dict.fromkeys(names, rule))
+        return rule
+
+    return register
+
+
+for_functions = functools.partial(_rule_for, FUNCTIONS)
+for_operations = functools.partial(_rule_for, OPERATIONS)
 
 
 def one_by_one(name: str, function: Rule, level: Level, args: Any, kwargs: Any) -> Any:

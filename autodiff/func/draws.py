@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autodiff.func.batched import Batched, BatchError, Level, found, levels
+from autodiff.func.batched import BatchError, Level, found, is_batch, levels
 from autodiff.func.dispatch import RANDOM, one_by_one
 from autodiff.ops.generator import default_generator
 from autodiff.tensor import Tensor
@@ -55,7 +55,7 @@ def _filled(
 ) -> Tensor:
     """Random numbers written over a tensor."""
     with _outside(level, name):
-        if type(x) is Batched and x.level is level:
+        if is_batch(x, level):
             value = x.value
             if level.randomness == "different":
                 function(value, name, generator, *args)

@@ -165,9 +165,9 @@ def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def replace_all_batch_norm_modules_(root: Module) -> Module:
-    """The module, whose batch norms keep no running moments any more: they use the batch's own.
+    """Make all batch norms of a module use the batch's own moments; returns the module.
 
-    So they can be mapped over samples in training, by `vmap`.
+    So it can be mapped over samples in training, by `vmap`.
 
     >>> ad.func.replace_all_batch_norm_modules_(nn.BatchNorm1d(2)).running_mean is None
     True

@@ -5,19 +5,13 @@ Where the weights are a batch too, each sample is a group of channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from autodiff.func.batched import Batched, Level, lifted
-from autodiff.func.dispatch import FUNCTIONS, signatures
+from autodiff.func.batched import Batched, Level, is_batch, lifted, mapped_out
+from autodiff.func.dispatch import Rule, for_functions, signatures
 from autodiff.ops.views import permute, reshape, unsqueeze
 
-Rule = Callable[..., Any]
 _POOLS = "max_pool avg_pool lp_pool adaptive_max_pool adaptive_avg_pool"
-
-
-def _is(x: Any, level: Level) -> bool:
-    return type(x) is Batched and x.level is level
 
 
 def _apart(result: Any, level: Level) -> Any:
@@ -28,14 +22,11 @@ def _apart(result: Any, level: Level) -> Any:
 
 
 def _pooled(function: Rule, level: Level, input: Any, *args: Any, **kwargs: Any) -> Any:
-    nd, value = int(function.__name__[-2]), input.value if _is(input, level) else None
+    nd, value = int(function.__name__[-2]), input.value if is_batch(input, level) else None
     if value is None or not level.size or input.ndim not in (nd + 1, nd + 2):
         return NotImplemented
     if input.ndim == nd + 1:
-        result = function(value, *args, **kwargs)
-        parts = result if isinstance(result, tuple) else (result,)
-        wrapped = tuple(Batched(each, level) for each in parts)
-        return wrapped if isinstance(result, tuple) else wrapped[0]
+        return mapped_out(function(value, *args, **kwargs), level)
     return _apart(function(reshape(value, [-1, *value.shape[2:]]), *args, **kwargs), level)
 
 
@@ -51,7 +42,7 @@ def _convolved(function: Rule, level: Level, *args: Any, **kwargs: Any) -> Any:
         given["input"] = unsqueeze(x, 0)
         y = function(*bound.args, **bound.kwargs)
         return y.squeeze(0)
-    if _is(bias, level):
+    if is_batch(bias, level):
         given["bias"] = None
         y = function(*bound.args, **bound.kwargs)
         return y + reshape(bias, [-1, *[1] * nd])
@@ -59,7 +50,7 @@ def _convolved(function: Rule, level: Level, *args: Any, **kwargs: Any) -> Any:
     n, channels = value.shape[1:3]
     if not n:
         return NotImplemented
-    if not _is(weight, level):
+    if not is_batch(weight, level):
         given["input"] = reshape(value, [-1, *value.shape[2:]])
         return _apart(function(*bound.args, **bound.kwargs), level)
     size = level.size
@@ -75,5 +66,5 @@ def _convolved(function: Rule, level: Level, *args: Any, **kwargs: Any) -> Any:
 
 
 for _nd in (1, 2, 3):
-    FUNCTIONS.update({f"{name}{_nd}d": _pooled for name in _POOLS.split()})
-    FUNCTIONS.update({f"{name}{_nd}d": _convolved for name in ("conv", "conv_transpose")})
+    for_functions(*(f"{name}{_nd}d" for name in _POOLS.split()))(_pooled)
+    for_functions(f"conv{_nd}d", f"conv_transpose{_nd}d")(_convolved)

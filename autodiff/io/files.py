@@ -109,7 +109,7 @@ def load(
     weights_only: bool | None = True,
     mmap: Any = None,
 ) -> Any:
-    """What `save`, or PyTorch's, wrote to a path or a binary file.
+    """Read what `save`, or PyTorch's, wrote to a path or a binary file.
 
     Nothing in a file is ever executed. Of PyTorch's files (.pt, .pth; those of version 1.6 on)
     tensors and the containers that hold them are read, strides and shared memory included;

@@ -12,16 +12,11 @@ from autodiff.nn._backward_hook import BackwardHook, hook_node
 from autodiff.nn._where import explain
 
 __all__ = [
-    "Hooked",
-    "register_module_backward_hook",
-    "register_module_buffer_registration_hook",
-    "register_module_forward_hook",
-    "register_module_forward_pre_hook",
-    "register_module_full_backward_hook",
-    "register_module_full_backward_pre_hook",
-    "register_module_module_registration_hook",
-    "register_module_parameter_registration_hook",
-]
+    "Hooked", "register_module_backward_hook", "register_module_buffer_registration_hook",
+    "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
+]  # fmt: skip
 
 Hook = Callable[..., Any]
 
@@ -127,7 +122,7 @@ class Hooked:
     def register_forward_pre_hook(
         self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Have `hook(module, args)` called before forward; what it returns, if not None, are the
+        """Call `hook(module, args)` before forward; what it returns, if not None, replaces the
         arguments. With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both.
         """
         hooks = self._own_hooks()
@@ -141,7 +136,7 @@ class Hooked:
         with_kwargs: bool = False,
         always_call: bool = False,
     ) -> RemovableHandle:
-        """Have `hook(module, args, output)` called after forward; what it returns, if not None, is
+        """Call `hook(module, args, output)` after forward; what it returns, if not None, replaces
         the output. With `with_kwargs` it is `hook(module, args, kwargs, output)`; with
         `always_call` it is called where forward raised too.
         """
@@ -149,21 +144,21 @@ class Hooked:
         return hooks.add(hooks.after, hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Have `hook(module, grad_output)` called in backward before the module's gradients are
-        computed; a tuple that it returns takes the place of grad_output.
+        """Call `hook(module, grad_output)` in backward before the module's gradients are
+        computed; a tuple that it returns replaces grad_output.
         """
         return add_hook(self._own_hooks().backward_before, hook, prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Have `hook(module, grad_input, grad_output)` called in backward once the gradients of
-        the module's positional inputs are known; a tuple that it returns takes their place.
+        """Call `hook(module, grad_input, grad_output)` in backward once the gradients of
+        the module's positional inputs are known; a tuple that it returns replaces them.
         """
         return self._own_hooks().add_backward(hook, prepend, of_node=False)
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(module, grad_input, grad_output)` called after the node that made the output
-        has run: grad_input are the gradients of what that operation was given, which may be less
-        than the module was. `register_full_backward_hook` has those of the module's inputs.
+        """Call `hook(module, grad_input, grad_output)` after the node that made the output
+        has run: grad_input are the gradients of that operation's inputs, which need not be the
+        module's. `register_full_backward_hook` has those of the module's inputs.
         """
         return self._own_hooks().add_backward(hook, False, of_node=True)
 
@@ -285,24 +280,24 @@ def _register(add: Callable[..., RemovableHandle], *given: Any) -> RemovableHand
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
-    """Have `hook(module, args)` called before the forward of every module."""
+    """Call `hook(module, args)` before the forward of every module."""
     return _register(add_hook, of_all.before, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Have `hook(module, args, output)` called after the forward of every module."""
+    """Call `hook(module, args, output)` after the forward of every module."""
     return _register(of_all.add, of_all.after, hook, False, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
-    """Have `hook(module, grad_output)` called in backward before every module."""
+    """Call `hook(module, grad_output)` in backward before every module."""
     return _register(add_hook, of_all.backward_before, hook)
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
-    """Have `hook(module, grad_input, grad_output)` called in backward after every module."""
+    """Call `hook(module, grad_input, grad_output)` in backward after every module."""
     return _register(of_all.add_backward, hook, False, False, _EVERYWHERE)
 
 
@@ -327,7 +322,7 @@ def registered(kind: str, module: Any, name: str, value: Any) -> Any:
 
 
 def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
-    """Have `hook(module, name, submodule)` called where a module registers a submodule; what it
+    """Call `hook(module, name, submodule)` where a module registers a submodule; what it
     returns, if not None, is registered instead.
     """
     return add_hook(_registering["module"], hook)

@@ -195,11 +195,11 @@ class Stateful:
         return found
 
     def register_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(module, prefix, keep_vars)` called before the module's state is collected."""
+        """Call `hook(module, prefix, keep_vars)` before the module's state is collected."""
         return add_hook(self._own_state_hooks().before_save, hook)
 
     def register_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(module, state_dict, prefix, local_metadata)` called once the state of the
+        """Call `hook(module, state_dict, prefix, local_metadata)` once the state of the
         module and of what is below it is in `state_dict`, which it may change.
         """
         if not callable(hook):
@@ -211,8 +211,8 @@ class Stateful:
         return add_hook(self._own_state_hooks().after_save, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
-        unexpected_keys, error_msgs)` called before the module takes its values from state_dict,
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)` before the module takes its values from state_dict,
         which it may change.
         """
         return add_hook(self._own_state_hooks().before_load, hook)
@@ -224,7 +224,7 @@ class Stateful:
         return add_hook(self._own_state_hooks().before_load, StateHook(hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
-        """Have `hook(module, incompatible_keys)` called once the module and what is below it have
+        """Call `hook(module, incompatible_keys)` once the module and what is below it have
         their values; it may change the lists of names.
         """
         return add_hook(self._own_state_hooks().after_load, hook)

@@ -8,39 +8,25 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
-from autodiff.nn import functional, init
+from autodiff.nn import functional
 from autodiff.nn._declared import calls
 from autodiff.nn.module import Module
+from autodiff.nn.normalization import reset_affine
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import empty, ones, zeros
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "CrossMapLRN2d",
-    "GroupNorm",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "LocalResponseNorm",
-    "SyncBatchNorm",
-]
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d",
+    "InstanceNorm2d", "InstanceNorm3d", "LocalResponseNorm", "SyncBatchNorm",
+]  # fmt: skip
 
 
 def _affine(module: Module, size: int, affine: bool, bias: bool, d: dtype | None) -> None:
     """A weight and a bias of a number for each channel, or None."""
     for name, wanted in (("weight", affine), ("bias", affine and bias)):
         module.register_parameter(name, Parameter(empty(size, dtype=d)) if wanted else None)
-
-
-def _reset_affine(module: Any) -> None:
-    if module.weight is not None:
-        init.ones_(module.weight)
-    if module.bias is not None:
-        init.zeros_(module.bias)
 
 
 class _Norm(Module):
@@ -91,7 +77,7 @@ class _Norm(Module):
     def reset_parameters(self) -> None:
         """Reset the running moments; make the weight ones and the bias zeros."""
         self.reset_running_stats()
-        _reset_affine(self)
+        reset_affine(self)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self._dims:
@@ -305,7 +291,7 @@ class GroupNorm(Module):
 
     def reset_parameters(self) -> None:
         """Make the weight ones and the bias zeros."""
-        _reset_affine(self)
+        reset_affine(self)
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -62,9 +62,9 @@ def _row(name: str, padding_idx: int | None, count: int) -> int | None:
 class Embedding(_Table):
     """Row input[...] of weight (num_embeddings, embedding_dim) for each index.
 
-    The weight starts normal; the row of padding_idx as zeros, and it gets no gradient. `max_norm`
-    scales longer rows down when they are used; `scale_grad_by_freq` divides gradients by how often
-    a row was. `sparse` is taken, but gradients are dense.
+    The weight starts normal, but the row of padding_idx starts as zeros and gets no gradient.
+    `max_norm` scales longer rows down when they are used; `scale_grad_by_freq` divides gradients
+    by how often a row was used. `sparse` is accepted, but gradients are dense.
 
     >>> nn.Embedding(10, 3)(ad.tensor([[1, 2], [4, 0]])).shape
     torch.Size([2, 2, 3])
@@ -129,8 +129,8 @@ class EmbeddingBag(_Table):
     """`functional.embedding_bag` of a weight (num_embeddings, embedding_dim), which starts normal.
 
     The rows of each bag are added, averaged or their maximum taken, by `mode`: "sum", "mean" or
-    "max". Rows of numbers equal to padding_idx start as zeros and count nothing. `sparse` is
-    taken, but gradients are dense.
+    "max". The row of padding_idx starts as zeros and is left out. `sparse` is accepted, but
+    gradients are dense.
 
     >>> nn.EmbeddingBag(5, 3)(ad.tensor([1, 2, 4]), ad.tensor([0, 2])).shape
     torch.Size([2, 3])

@@ -12,13 +12,9 @@ from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "conv1d_input",
-    "conv1d_weight",
-    "conv2d_input",
-    "conv2d_weight",
-    "conv3d_input",
+    "conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input",
     "conv3d_weight",
-]
+]  # fmt: skip
 
 
 def _of(

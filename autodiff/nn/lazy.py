@@ -22,16 +22,10 @@ from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "LazyBatchNorm1d",
-    "LazyBatchNorm2d",
-    "LazyBatchNorm3d",
-    "LazyInstanceNorm1d",
-    "LazyInstanceNorm2d",
-    "LazyInstanceNorm3d",
-    "LazyLinear",
-    "UninitializedBuffer",
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear", "UninitializedBuffer",
     "UninitializedParameter",
-]
+]  # fmt: skip
 
 
 class LazyModuleMixin(Module):

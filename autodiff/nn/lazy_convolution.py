@@ -19,13 +19,9 @@ from autodiff.nn.parameter import UninitializedParameter
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "LazyConv1d",
-    "LazyConv2d",
-    "LazyConv3d",
-    "LazyConvTranspose1d",
-    "LazyConvTranspose2d",
+    "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d",
     "LazyConvTranspose3d",
-]
+]  # fmt: skip
 
 
 class _LazyConvolution(LazyModuleMixin):

@@ -14,17 +14,10 @@ from autodiff.nn.loss import _Loss, _WeightedLoss
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "CTCLoss",
-    "CosineEmbeddingLoss",
-    "GaussianNLLLoss",
-    "LinearCrossEntropyLoss",
-    "MultiLabelMarginLoss",
-    "MultiLabelSoftMarginLoss",
-    "MultiMarginLoss",
-    "PoissonNLLLoss",
-    "TripletMarginLoss",
-    "TripletMarginWithDistanceLoss",
-]
+    "CTCLoss", "CosineEmbeddingLoss", "GaussianNLLLoss", "LinearCrossEntropyLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "PoissonNLLLoss",
+    "TripletMarginLoss", "TripletMarginWithDistanceLoss",
+]  # fmt: skip
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):

@@ -16,6 +16,14 @@ from autodiff.tensor import Tensor
 __all__ = ["LayerNorm", "RMSNorm"]
 
 
+def reset_affine(module: Any) -> None:
+    """Make a norm's weight ones and its bias zeros, where it has them."""
+    if module.weight is not None:
+        init.ones_(module.weight)
+    if getattr(module, "bias", None) is not None:
+        init.zeros_(module.bias)
+
+
 class _OfLastDims(Module):
     """A norm of the last dimensions: its weight, and what it says of itself."""
 
@@ -46,8 +54,8 @@ class _OfLastDims(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Give the parameters their first values."""
-        raise NotImplementedError
+        """Make the weight ones and the bias, if there is one, zeros."""
+        reset_affine(self)
 
     def extra_repr(self) -> str:
         return (
@@ -79,13 +87,6 @@ class LayerNorm(_OfLastDims):
         parameters = (("weight", True), ("bias", bias))
         super().__init__(normalized_shape, eps, elementwise_affine, parameters, device, dtype)
 
-    def reset_parameters(self) -> None:
-        """Make the weight ones and the bias zeros."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
-
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, bias={self.bias is not None}"
 
@@ -112,11 +113,6 @@ class RMSNorm(_OfLastDims):
     ) -> None:
         parameters = (("weight", True),)
         super().__init__(normalized_shape, eps, elementwise_affine, parameters, device, dtype)
-
-    def reset_parameters(self) -> None:
-        """Make the weight ones."""
-        if self.weight is not None:
-            init.ones_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)

@@ -29,8 +29,8 @@ class Parameter(Tensor, metaclass=_Kind):
     """A leaf tensor that a Module registers when it is assigned as an attribute.
 
     It shares the memory of `data`, and requires grad unless told otherwise. Attributes may be set
-    on it, as on any instance of a subclass of Tensor (but on no plain Tensor). Of one of a subclass
-    whose `detach()` keeps it, the parameter is of the subclass.
+    on it, as on any instance of a subclass of Tensor (but on no plain Tensor). The parameter of
+    a tensor of a subclass whose `detach()` keeps the class is of that subclass.
 
     >>> nn.Parameter(ad.zeros(2))
     Parameter containing:

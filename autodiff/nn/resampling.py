@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.nn._declared import calls
-from autodiff.nn.functional import resampling, windows
+from autodiff.nn.functional import resampling, shuffling, windows
 from autodiff.nn.functional.convolution import Ints
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "ChannelShuffle",
-    "Fold",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "Unfold",
-    "Upsample",
-    "UpsamplingBilinear2d",
-    "UpsamplingNearest2d",
-]
+    "ChannelShuffle", "Fold", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample",
+    "UpsamplingBilinear2d", "UpsamplingNearest2d",
+]  # fmt: skip
 
 
 class Upsample(Module):
@@ -125,7 +119,7 @@ class Fold(Unfold):
         return f"output_size={self.output_size}, {super().extra_repr()}"
 
 
-@calls(resampling.pixel_shuffle)
+@calls(shuffling.pixel_shuffle)
 class PixelShuffle(Module):
     """`functional.pixel_shuffle` by a factor.
 
@@ -136,7 +130,7 @@ class PixelShuffle(Module):
     upscale_factor: int
 
 
-@calls(resampling.pixel_unshuffle)
+@calls(shuffling.pixel_unshuffle)
 class PixelUnshuffle(Module):
     """`functional.pixel_unshuffle` by a factor.
 
@@ -147,7 +141,7 @@ class PixelUnshuffle(Module):
     downscale_factor: int
 
 
-@calls(resampling.channel_shuffle)
+@calls(shuffling.channel_shuffle)
 class ChannelShuffle(Module):
     """`functional.channel_shuffle` of groups.
 

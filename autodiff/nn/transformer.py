@@ -22,12 +22,9 @@ from autodiff.ops.create import full
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "Transformer",
-    "TransformerDecoder",
-    "TransformerDecoderLayer",
-    "TransformerEncoder",
+    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
     "TransformerEncoderLayer",
-]
+]  # fmt: skip
 
 Activation = str | Callable[[Tensor], Tensor]
 

@@ -27,6 +27,7 @@ from autodiff.ops.numbers import number
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import unsqueeze
+from autodiff.shapes import inverse
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
 _a, _b, _c = inputs(3)
@@ -116,7 +117,7 @@ def _dense_like(x: Tensor) -> Tensor:
     if x.shape[last] == 1:
         order = [*range(x.ndim)]
     made = empty([x.shape[d] for d in order], dtype=x.dtype)
-    return made.permute(sorted(range(x.ndim), key=order.__getitem__))
+    return made.permute(inverse(order))
 
 
 def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:

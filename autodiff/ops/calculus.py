@@ -129,7 +129,7 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1
 
 
 @strict
-def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector's elements, N (or as many as there are) in a row each, 1 last.
 
     >>> ad.vander(ad.tensor([1, 2, 3]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from autodiff import dtypes
 from autodiff.devices import check_device
@@ -20,9 +20,10 @@ CONVERSIONS = {  # to each dtype, from any
     for d in dtypes.ALL
 }
 _DTYPE = dtypes.dtype
+T = TypeVar("T", Tensor, Expr)
 
 
-def to_dtype(x: Any, d: dtype) -> Any:
+def to_dtype(x: T, d: dtype) -> T:
     """x converted to a dtype; itself where it has it already."""
     if isinstance(x, Expr):
         return x.to(d)

@@ -7,9 +7,9 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.dtypes import dtype
-from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.native import error, lib, looked_at
 from autodiff.ops.reductions import KINDS
+from autodiff.promotion import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.tensor import Tensor
 
 _ALL = KINDS["all"]

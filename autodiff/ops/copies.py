@@ -10,7 +10,7 @@ from typing import Any
 from autodiff.formats import contiguous_format
 from autodiff.ops import diagonals, rearrange, regions, splitting, views
 from autodiff.ops.base import titled
-from autodiff.ops.indexing import slice_dim
+from autodiff.ops.subscript import slice_dim
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 

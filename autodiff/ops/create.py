@@ -131,6 +131,9 @@ def scalar(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Tensor:
     return _filled("full", [], exact(value, d, filled), d)
 
 
+ROUNDED_ONCE = frozenset([dtypes.float32, dtypes.float64])  # a float written to one of these
+
+
 def exact(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it.
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
-from autodiff.lower import NUMBER, Operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.promotion import NUMBER, Operand
 
 REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
 POSITIVE: tuple[Interval, ...] = ((0.1, 3.0),)

@@ -13,22 +13,14 @@ from autodiff.native import describe, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import Op, called
 from autodiff.ops.declare import FUNCTIONS, where
+from autodiff.ops.extremes import _MAX, _MIN, _amax, _amin, extreme_over
 from autodiff.ops.gather import nonzero
 from autodiff.ops.guard import strict
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.reductions import (
-    _MAX,
-    _MIN,
-    _amax,
-    _amin,
-    _extreme_over,
-    _native,
-    _prepared,
-    _restore,
-)
+from autodiff.ops.reductions import _native, _prepared, _restore
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
@@ -49,7 +41,7 @@ _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
 @returned("aminmax")
-class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
+class aminmax_result(NamedTuple):
     """What `aminmax` returns."""
 
     min: Tensor
@@ -92,8 +84,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     max=tensor(3))
     """
     over = () if dim is None else operator.index(dim)
-    least = _extreme_over(_LEAST, _MIN, input, over, keepdim)
-    return aminmax_result(least, _extreme_over(_MOST, _MAX, input, over, keepdim))
+    least = extreme_over(_LEAST, _MIN, input, over, keepdim)
+    return aminmax_result(least, extreme_over(_MOST, _MAX, input, over, keepdim))
 
 
 def diff(

@@ -110,7 +110,7 @@ _det: Op = Op(
 )
 
 
-def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The determinant of each square matrix; 1 of one without elements.
 
     >>> linalg.det(ad.tensor([[2.0, 0.0], [1.0, 3.0]]))
@@ -127,14 +127,14 @@ _logabsdet: Op = Op("linalg_slogdet", lambda a, factors, value: lib.ad_alias(val
 
 
 @returned("linalg_slogdet")
-class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
+class slogdet_result(NamedTuple):
     """What `slogdet` returns."""
 
     sign: Tensor
     logabsdet: Tensor
 
 
-def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
+def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:
     """The sign of the determinant, and the logarithm of its magnitude, which does not overflow.
 
     0 and -inf of a singular matrix. The sign has no derivative.

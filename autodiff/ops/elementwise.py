@@ -11,7 +11,6 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
-from autodiff.lower import Operand, promote
 from autodiff.ops.declare import (
     APART,
     BOTH,
@@ -27,6 +26,7 @@ from autodiff.ops.declare import (
     where,
 )
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.promotion import Operand, promote
 
 # ---- arithmetic ----
 

@@ -50,8 +50,7 @@ def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
     if weight.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, got {weight.ndim}-D")
     size = weight._p.shape[0]  # where the rows are read, no number may be of it
-    places: Tensor = to_dtype(_row.call(input, operand(size)), dtypes.int64)
-    return places
+    return to_dtype(_row.call(input, operand(size)), dtypes.int64)
 
 
 def _no_numbers(name: str, x: Tensor) -> Exception:
@@ -111,8 +110,8 @@ def rows_of(
             flat = reshape(places, -1)
             scale = 1 / tally(flat, weight.shape[0], weight.dtype)[places]
         if padding is not None:
-            kept = to_dtype(places != padding, weight.dtype)
-            scale = kept if scale is None else scale * kept
+            seen = to_dtype(places != padding, weight.dtype)
+            scale = seen if scale is None else scale * seen
         return _rows(weight, Indices([places]), scale)
     except IndexError as failure:
         kind = IndexError if name == "embedding" else RuntimeError  # as PyTorch has it

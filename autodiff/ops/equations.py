@@ -63,7 +63,7 @@ def _least(a: Tensor, b: Tensor, least: float) -> tuple[Tensor, Any]:
 
 
 @returned("linalg_lstsq")
-class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
+class lstsq_result(NamedTuple):
     """What `linalg.lstsq` returns."""
 
     solution: Tensor
@@ -72,25 +72,8 @@ class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
     singular_values: Tensor
 
 
-@called("LinalgLstsqBackward0")
-def lstsq(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    rcond: float | None = None,
-    *,
-    driver: str | None = None,
-) -> lstsq_result:
-    """The X of least norm of those for which A X - B is least: by QR where A has full rank for
-    sure, else by the pseudo-inverse, over the singular values above rcond times the largest.
-
-    What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
-    for "gelsd" and "gelss".
-
-    >>> A, B = ad.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), ad.tensor([[1.0], [2.0], [3.0]])
-    >>> linalg.lstsq(A, B).solution
-    tensor([[1.0000],
-            [1.0000]])
-    """
+def _check_least(A: Tensor, B: Any, driver: Any) -> bool:
+    """RuntimeError where A X = B cannot be; whether B is of vectors."""
     check_matrix("linalg.lstsq", A, square=False)
     if not isinstance(B, Tensor):
         raise must_be("linalg.lstsq", "B", "Tensor", B)
@@ -104,8 +87,7 @@ def lstsq(
             f"(input.dim() - other.dim()) <= 1, but they are {A.ndim} and {B.ndim}"
         )
     vector = B.ndim < A.ndim
-    b = unsqueeze(B, B.ndim) if vector else B
-    if b.ndim < 2 or b.shape[-2] != A.shape[-2]:
+    if B.ndim < 2 - vector or B.shape[vector - 2] != A.shape[-2]:
         raise RuntimeError(
             "torch.linalg.lstsq: input.size(-2) should match other.size(-2), but they are of "
             f"sizes {list(A.shape)} and {list(B.shape)}"
@@ -115,7 +97,28 @@ def lstsq(
             "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
             f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
         )
+    return vector
+
+
+@called("LinalgLstsqBackward0")
+def lstsq(
+    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> lstsq_result:
+    """The X of least norm of those for which A X - B is least: by QR where A has full rank for
+    sure, else by the pseudo-inverse, over the singular values above rcond times the largest.
+
+    What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
+    for "gelsd" and "gelss".
+
+    >>> A, B = ad.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), ad.tensor([[1.0], [2.0], [3.0]])
+    >>> linalg.lstsq(A, B).solution
+    tensor([[1.0000],
+            [1.0000]])
+    """
+    vector = _check_least(A, B, driver)
+    b = unsqueeze(B, B.ndim) if vector else B
     m, n = A.shape[-2:]
+    values = residuals = empty = A.new_empty(0)
     if driver in ("gelsd", "gelss"):
         inverse, values, small = pseudo_inverse(A, rtol=rcond)
         rank = (~small).sum(-1, dtype=int64)
@@ -123,20 +126,15 @@ def lstsq(
     else:
         least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)
         x, rank = _least(A, b, least)
-    empty = A.new_empty(0)
     apart = m > n and driver not in (None, "gelsy")
     if apart and (driver == "gels" or bool((rank == n).all())):
         residuals = ((matmul(A, x) - b) ** 2).sum(-2)
-    else:
-        residuals = empty
-    if driver not in ("gelsd", "gelss"):
-        values = empty
     ranks = empty.long() if driver == "gels" else rank
     return lstsq_result(squeeze(x, -1) if vector else x, residuals, ranks, values)
 
 
 @returned("linalg_solve_ex")
-class solve_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class solve_ex_result(NamedTuple):
     """What `linalg.solve_ex` returns."""
 
     result: Tensor
@@ -144,11 +142,7 @@ class solve_ex_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 def solve_ex(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    *,
-    left: bool = True,
-    check_errors: bool = False,
+    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False
 ) -> solve_ex_result:
     """`linalg.solve`, and for each matrix 0, or the place of the zero pivot: there X is of nan.
 
@@ -186,7 +180,7 @@ def matrix_exp(input: Tensor) -> Tensor:
     return _exp(input)
 
 
-def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number: the largest singular value over the least, the other way for p = -2,
     else the p-norm of A times that of its inverse; inf of singular matrices.
 
@@ -221,13 +215,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 
 
 @strict
-def diagonal(
-    A: Tensor,  # noqa: N803
-    *,
-    offset: int = 0,
-    dim1: int = -2,
-    dim2: int = -1,
-) -> Tensor:
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, a view: `ad.diagonal` of the last two dimensions.
 
     >>> linalg.diagonal(ad.tensor([[1, 2], [3, 4]]))
@@ -238,7 +226,7 @@ def diagonal(
 
 @called("CatBackward0")
 @strict
-def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers of elements, from 0 to N - 1 (or as many as there are), in a row each.
 
     >>> linalg.vander(ad.tensor([2, 3]), N=3)
@@ -256,7 +244,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
 
 
 @strict
-def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse of a tensor as a map from its last dimensions to its first `ind`.
 
     >>> linalg.tensorinv(ad.eye(6).reshape(2, 3, 6)).shape
@@ -274,13 +262,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor: 
     return written("linalg_tensorinv", out, inv(A.reshape(n, n)).reshape([*cols, *rows]), A)
 
 
-def tensorsolve(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    dims: Any = None,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The X of tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end first.
 
     >>> linalg.tensorsolve(ad.eye(6).reshape(2, 3, 6), ad.ones(2, 3))
@@ -346,12 +328,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
 
 
 @strict
-def householder_product(
-    A: Tensor,  # noqa: N803
-    tau: Tensor,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first columns of H_1 H_2 ... H_k, with H_i = I - tau_i v_i v_i^T and v_i the part of A's
     column i below the diagonal, under a 1.
 

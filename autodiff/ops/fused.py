@@ -12,7 +12,7 @@ from autodiff.ops.sloped import SlopedOp
 from autodiff.tensor import TENSOR_TYPES
 
 
-class pointwise:  # noqa: N801 - a decorator
+class pointwise:
     """A Python function of element values as one fused, differentiable kernel.
 
     The function is run once on symbols (arithmetic, comparisons, `where`, and the library's

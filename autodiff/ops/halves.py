@@ -49,8 +49,7 @@ def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
 
 def through_float32(function: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:
     """What the function gives of the input as float32, rounded to the input's dtype."""
-    y: Tensor = to_dtype(function(to_dtype(input, float32), *args), input.dtype)
-    return y
+    return to_dtype(function(to_dtype(input, float32), *args), input.dtype)
 
 
 def _wide(x: Any) -> Any:

@@ -17,6 +17,7 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _var
 from autodiff.ops.views import _select, reshape
+from autodiff.shapes import mask_dims
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
 _slot = ffi.new
@@ -166,5 +167,5 @@ def moments(x: Tensor, normal: Normal) -> tuple[Tensor, Tensor]:
         stats = wrap(normal.stats)
         return _select(stats, 0, 0), _select(stats, 0, 3)
     mask, plain = _batch_mask(x) - (1 if normal.shape[0] else 0), x.detach()
-    dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, x.ndim)
     return mean(plain, dims), _var(plain, mask, False, Spread(0.0, False))

@@ -21,9 +21,9 @@ def log(x: Expr) -> Expr:
     return build("log", x)
 
 
-def _above(x: Expr, least: float) -> Expr:
-    """The larger of the two; a gradient passes where they are equal."""
-    return build("clamp", x, least, math.inf)
+def _positive(x: Expr) -> Expr:
+    """max(x, 0); a gradient passes where they are equal."""
+    return build("clamp", x, 0.0, math.inf)
 
 
 # ---- of an error: input - target ----
@@ -195,7 +195,7 @@ hinge_embedding = declare(
     3,
     "input where target is 1, max(0, margin - input) where it is -1, both added elsewhere.",
     expand=lambda x, t, margin: (
-        where(build("eq", t, 1), 0.0, _above(margin - x, 0.0)) + where(build("eq", t, -1), 0.0, x)
+        where(build("eq", t, 1), 0.0, _positive(margin - x)) + where(build("eq", t, -1), 0.0, x)
     ),
     result="float",
     domain=(((-3.0, 0.4), (1.6, 3.0)), NO_LABEL, ((0.8, 1.2),)),
@@ -203,7 +203,7 @@ hinge_embedding = declare(
     grad_name="AddBackward0",
 )
 margin_ranking = declare("margin_ranking_loss", 4, "max(0, margin - target (input1 - input2)).",
-        expand=lambda a, b, t, margin: _above(margin - t * (a - b), 0.0), result="float",
+        expand=lambda a, b, t, margin: _positive(margin - t * (a - b)), result="float",
         domain=(((1.2, 3.0),), ((-0.6, 0.6),), ((-2.0, -0.5),), ((0.1, 0.5),)),
         reference=lambda a, b, t, margin: max(0.0, margin - t * (a - b)),
         grad_name="ClampMinBackward0")  # fmt: skip

@@ -15,7 +15,7 @@ from autodiff.ops.views import mT
 from autodiff.tensor import Tensor
 
 
-def _basis(A: Tensor, q: int, niter: int) -> Tensor:  # noqa: N803
+def _basis(A: Tensor, q: int, niter: int) -> Tensor:
     """Orthonormal columns that nearly span those of a matrix."""
     basis = qr(matmul(A, randn(A.shape[-1], q, dtype=A.dtype))).Q
     for _ in range(niter):
@@ -25,10 +25,7 @@ def _basis(A: Tensor, q: int, niter: int) -> Tensor:  # noqa: N803
 
 
 def svd_lowrank(
-    A: Tensor,  # noqa: N803
-    q: int | None = 6,
-    niter: int | None = 2,
-    M: Tensor | None = None,  # noqa: N803
+    A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and V of A (less M), so that U diag(S) V^T is near it where its rank is about q.
 
@@ -51,10 +48,7 @@ def svd_lowrank(
 
 
 def pca_lowrank(
-    A: Tensor,  # noqa: N803
-    q: int | None = None,
-    center: bool = True,
-    niter: int = 2,
+    A: Tensor, q: int | None = None, center: bool = True, niter: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The principal components of rows: `svd_lowrank` of A, its columns' means taken off first.
 

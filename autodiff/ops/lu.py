@@ -40,7 +40,7 @@ _packed: Op = Op("lu_factor", lambda a, value: lib.ad_clone(value), _rule, saves
 
 
 @returned("linalg_lu")
-class lu_result(NamedTuple):  # noqa: N801 - as max_result
+class lu_result(NamedTuple):
     """What `linalg.lu` returns."""
 
     P: Tensor
@@ -49,7 +49,7 @@ class lu_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 @returned("lu_unpack")
-class lu_unpack_result(NamedTuple):  # noqa: N801
+class lu_unpack_result(NamedTuple):
     """What `lu_unpack` returns."""
 
     P: Tensor
@@ -58,7 +58,7 @@ class lu_unpack_result(NamedTuple):  # noqa: N801
 
 
 @returned("linalg_lu_factor")
-class lu_factor_result(NamedTuple):  # noqa: N801
+class lu_factor_result(NamedTuple):
     """What `linalg.lu_factor` returns."""
 
     LU: Tensor
@@ -66,7 +66,7 @@ class lu_factor_result(NamedTuple):  # noqa: N801
 
 
 @returned("linalg_lu_factor_ex")
-class lu_factor_ex_result(NamedTuple):  # noqa: N801
+class lu_factor_ex_result(NamedTuple):
     """What `linalg.lu_factor_ex` returns."""
 
     LU: Tensor
@@ -148,7 +148,7 @@ def _apart(y: Tensor) -> tuple[Tensor, Tensor]:
 
 @called("LinalgLuBackward0")
 @strict
-def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:  # noqa: N803
+def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:
     """A = P L U of matrices of any sizes: P exchanges rows, L has ones on its diagonal.
 
     >>> linalg.lu(ad.tensor([[1.0, 2.0], [2.0, 2.0]])).U
@@ -169,11 +169,7 @@ _ZERO = (
 
 @strict
 def lu_factor_ex(
-    A: Tensor,  # noqa: N803
-    *,
-    pivot: bool = True,
-    check_errors: bool = False,
-    out: Any = None,
+    A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None
 ) -> lu_factor_ex_result:
     """`linalg.lu_factor`, and for each matrix 0, or the place of the first zero pivot.
 
@@ -186,7 +182,7 @@ def lu_factor_ex(
 
 
 @strict
-def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_result:  # noqa: N803
+def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_result:
     """The factors of A = P L U in one matrix, and the exchanges of rows: what `lu_solve` takes.
 
     RuntimeError where U has a zero on its diagonal.
@@ -202,9 +198,9 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_re
 @called("LinalgLuSolveBackward0")
 @strict
 def lu_solve(
-    LU: Tensor,  # noqa: N803
+    LU: Tensor,
     pivots: Tensor,
-    B: Tensor,  # noqa: N803
+    B: Tensor,
     *,
     left: bool = True,
     adjoint: bool = False,
@@ -246,8 +242,8 @@ def lu_solve(
 
 @strict
 def lu_unpack(
-    LU_data: Tensor,  # noqa: N803
-    LU_pivots: Tensor,  # noqa: N803
+    LU_data: Tensor,
+    LU_pivots: Tensor,
     unpack_data: bool = True,
     unpack_pivots: bool = True,
     *,

@@ -70,7 +70,7 @@ def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return written("cholesky", out, factored("cholesky", input, upper)[0], input)
 
 
-def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:  # noqa: N803
+def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """`linalg.lu_factor` as a tuple, with `info` of `linalg.lu_factor_ex` where that is asked for.
 
     >>> ad.lu(ad.tensor([[1.0, 2.0], [2.0, 2.0]]))[1]
@@ -81,11 +81,7 @@ def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:  # no
 
 
 def old_lu_solve(
-    input: Tensor,
-    LU_data: Tensor,  # noqa: N803
-    LU_pivots: Tensor,  # noqa: N803
-    *,
-    out: Tensor | None = None,
+    input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None
 ) -> Tensor:
     """`linalg.lu_solve`, the right hand side first.
 
@@ -98,7 +94,7 @@ def old_lu_solve(
 
 
 @returned("svd")
-class old_svd_result(NamedTuple):  # noqa: N801 - as max_result
+class old_svd_result(NamedTuple):
     """What `svd` returns."""
 
     U: Tensor
@@ -122,7 +118,7 @@ def old_svd(
 
 
 @returned("qr")
-class old_qr_result(NamedTuple):  # noqa: N801
+class old_qr_result(NamedTuple):
     """What `qr` returns."""
 
     Q: Tensor
@@ -149,7 +145,7 @@ def old_pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @returned("triangular_solve")
-class triangular_solve_result(NamedTuple):  # noqa: N801
+class triangular_solve_result(NamedTuple):
     """What `triangular_solve` returns."""
 
     solution: Tensor
@@ -159,7 +155,7 @@ class triangular_solve_result(NamedTuple):  # noqa: N801
 @called("TriangularSolveBackward0")
 def old_triangular_solve(
     input: Tensor,
-    A: Tensor,  # noqa: N803
+    A: Tensor,
     upper: bool = True,
     transpose: bool = False,
     unitriangular: bool = False,

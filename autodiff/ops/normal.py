@@ -16,6 +16,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _deviations, _var
 from autodiff.ops.views import _view, reshape
+from autodiff.shapes import mask_dims
 from autodiff.tensor import Tensor, wrap
 
 _a, _b, _c, _d, _e, _f = inputs(6)
@@ -29,7 +30,7 @@ def row_cotangents(
 ) -> list[Tensor | None]:
     """dx = (h - mean(h) - rows mean(h rows)) / std, h being g times the weight; and dw, db."""
     shape = x.shape
-    dims = tuple(d for d in range(len(shape)) if mask >> d & 1)
+    dims = mask_dims(mask, len(shape))
     rstd = _inverse_root.call(_var(x, mask, True, Spread(0.0, False)), number(eps))
     rows = _deviations.on((x, rstd), mask, 1.0)
     cotangents: list[Tensor | None] = [None] * len(node.edges)
@@ -129,7 +130,7 @@ def fixed_norm(
 @in_float32
 def composed_rms_norm(x: Tensor, mask: int, weight: Tensor | None = None, *, eps: float) -> Tensor:
     """x over the root of the mean of its squares plus eps, times a weight."""
-    dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, x.ndim)
     scale = _inverse_root.call(mean(mul.call(x, x), dims, keepdim=True), number(eps))
     return mul.call(x, scale) if weight is None else _scaled.call(x, scale, weight)
 

@@ -13,7 +13,7 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _restore, _sum_dim
-from autodiff.shapes import dim_index, dim_mask
+from autodiff.shapes import dim_index, dim_mask, inverse, mask_dims
 from autodiff.tensor import Tensor
 
 _PROGRAMS = numbered(lib.ad_rows_name)
@@ -33,9 +33,9 @@ def _forward(program: str) -> Any:
 def _rows_last(p: Any, mask: int) -> tuple[Any, int, list[int]]:
     """A view with the dimensions of rows behind the others, their mask then, and how to go back."""
     kept = [d for d in range(p.ndim) if not mask >> d & 1]
-    order = kept + [d for d in range(p.ndim) if mask >> d & 1]
+    order = [*kept, *mask_dims(mask, p.ndim)]
     view = fresh(lib.ad_permute(p, p.ndim, order), "permute", p)
-    return view, (1 << p.ndim) - (1 << len(kept)), [order.index(d) for d in range(p.ndim)]
+    return view, (1 << p.ndim) - (1 << len(kept)), inverse(order)
 
 
 def _are_apart(mask: int) -> bool:

@@ -6,12 +6,7 @@ import math
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import (
-    HALF_CODES,
-    dtype,
-    float32,
-    plain,
-)
+from autodiff.dtypes import HALF_CODES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -23,7 +18,7 @@ from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
 from autodiff.ops.views import unsqueeze
-from autodiff.shapes import dim_index, dim_mask
+from autodiff.shapes import dim_index, dim_mask, mask_dims
 from autodiff.tensor import Tensor, wrap
 
 INF = math.inf
@@ -73,7 +68,7 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
         y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
         return lib.ad_contiguous(y, p.dtype)
     x = wrap(p)
-    dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, p.ndim)
     y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
     return lib.ad_alias(y._p)
 
@@ -97,7 +92,7 @@ def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     mask, _, order = node.args
     if order == 2:
         return (_restore(node, _SHARE.call(g, y)) * x,)
-    dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
+    dims = mask_dims(mask, x.ndim)
     return (norm_slope(order, _restore(node, g), x, _restore(node, y), dims),)
 
 
@@ -180,7 +175,7 @@ def _two_dims(name: str, x: Tensor, dim: Any) -> tuple[int, int]:
 
 
 def matrix_norm(
-    A: Tensor,  # noqa: N803 - PyTorch's name
+    A: Tensor,
     ord: Any = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
@@ -243,7 +238,7 @@ def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bo
 
 
 def norm(
-    A: Tensor,  # noqa: N803
+    A: Tensor,
     ord: Any = None,
     dim: Any = None,
     keepdim: bool = False,

@@ -6,9 +6,6 @@ from typing import Any
 
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.arithmetic import (
-    CLAMP_MAX,
-    CLAMP_MIN,
-    CLAMPED,
     POWERS,
     check_quotient,
     division,
@@ -19,6 +16,7 @@ from autodiff.ops.arithmetic import (
     scales,
 )
 from autodiff.ops.calling import inplace
+from autodiff.ops.clamping import CLAMP_MAX, CLAMP_MIN, CLAMPED
 from autodiff.ops.numbers import number
 from autodiff.ops.older import scaled
 from autodiff.tensor import Tensor

@@ -27,9 +27,9 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _BOOL, _INT64, _advanced, _basic, is_mask, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector, fits_along
+from autodiff.ops.subscript import BOOL, INT64, advanced, basic, is_mask, is_places
 from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
@@ -87,7 +87,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`index_copy`, written over the tensor."""
     p, q, places = x._p, source._p, index._p
     d = dim_index(dim, p.ndim)
-    alike = places.dtype == _INT64 and places.ndim == 1 and q.dtype == p.dtype and p.ndim > 0
+    alike = places.dtype == INT64 and places.ndim == 1 and q.dtype == p.dtype and p.ndim > 0
     if alike and fits_along(x.shape, source.shape, d, places.numel):
         return write_along(x, d, index, source, False, _index_copy)
     flat = _check_index("index_copy_()", index, RuntimeError)
@@ -136,7 +136,7 @@ def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     p, places = x._p, index._p
     d = dim_index(dim, p.ndim)
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
-    if places.dtype == _INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim:
+    if places.dtype == INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim:
         return write_along(x, d, index, given, False, _index_fill)
     flat = _check_index("index_fill_()", index, IndexError)
     if given._p.ndim:
@@ -182,18 +182,10 @@ def index_put_(
         if item is not None and not isinstance(item, Tensor):
             raise must_be("index_put_", "indices", "tuple of Tensors", item)
         items.append(slice(None) if item is None else item)
-    if (
-        len(items) == 1
-        and x._p.ndim
-        and isinstance(items[0], Tensor)
-        and items[0]._p.dtype == _INT64
-        and items[0]._p.ndim
-    ):
-        return write_at(x, Indices(items), values, accumulate)
-    y, left = _basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
+    y, left = basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
     if not left:
         raise TypeError("index_put_(): at least one index tensor is needed")
-    write_at(*_advanced(y, left), values, accumulate)
+    write_at(*advanced(y, left), values, accumulate)
     return x
 
 
@@ -231,7 +223,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     [4, 1]
     """
     p, places = input._p, index._p
-    if places.dtype != _INT64:
+    if places.dtype != INT64:
         _check_dtype("take()", index, RuntimeError)
     if p.numel == 0 and places.numel:
         raise IndexError("take(): tried to take from a tensor of size 0")
@@ -247,7 +239,7 @@ def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> 
     n = places.numel
     if (
         n == values.numel
-        and places.dtype == _INT64
+        and places.dtype == INT64
         and values.dtype == p.dtype
         and 0 not in (n, p.numel)
         and _is_written(x, places, source, accumulate)
@@ -339,7 +331,7 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 def _scatter_masked(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The same, for a mask of x's shape."""
-    if mask._p.dtype != _BOOL:
+    if mask._p.dtype != BOOL:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )

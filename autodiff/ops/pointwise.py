@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.anomaly import lines, note_line
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
-from autodiff.lower import Operand, check_reach, compile_program, computed_in, decode_key
+from autodiff.lower import compile_program
 from autodiff.native import NULL, describe, descriptors, error, ffi, lib, op_number, take_failure
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import backward_name
@@ -29,6 +29,7 @@ from autodiff.ops.pointwise_node import (
     kind_of,
     metas,
 )
+from autodiff.promotion import Operand, check_reach, computed_in, decode_key
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
 

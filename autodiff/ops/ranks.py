@@ -13,11 +13,11 @@ from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, titled
 from autodiff.ops.elementwise import mul
+from autodiff.ops.extremes import extreme_rule
 from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.guard import must_be
 from autodiff.ops.out import written, written_all
 from autodiff.ops.rearrange import movedim
-from autodiff.ops.reductions import _extreme_rule
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
@@ -26,17 +26,17 @@ from autodiff.tensor import Tensor, live_node, wrap
 
 
 @returned("kthvalue")
-class kthvalue_result(Chosen):  # noqa: N801 - as max_result
+class kthvalue_result(Chosen):
     """What `kthvalue` returns."""
 
 
 @returned("median")
-class median_result(Chosen):  # noqa: N801 - as max_result
+class median_result(Chosen):
     """What `median` over a dimension returns."""
 
 
 @returned("nanmedian")
-class nanmedian_result(Chosen):  # noqa: N801 - as max_result
+class nanmedian_result(Chosen):
     """What `nanmedian` over a dimension returns."""
 
 
@@ -111,7 +111,7 @@ def _of_all(name: str) -> Op:
             lib.ad_free(out[1])
         return out[0]
 
-    return Op(name, forward, _extreme_rule, saves=(0, OUTPUT))
+    return Op(name, forward, extreme_rule, saves=(0, OUTPUT))
 
 
 _MEDIAN = {"median": _of_all("median"), "nanmedian": _of_all("nanmedian")}

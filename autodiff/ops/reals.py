@@ -93,7 +93,7 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
 
 
 @returned("frexp")
-class frexp_result(NamedTuple):  # noqa: N801 - as max_result
+class frexp_result(NamedTuple):
     """What `frexp` returns."""
 
     mantissa: Tensor

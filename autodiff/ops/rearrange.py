@@ -25,7 +25,7 @@ from autodiff.ops.views import (
     unsqueeze,
     view,
 )
-from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, sizes_of
+from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, inverse, sizes_of
 from autodiff.tensor import Tensor
 
 # ---- dimensions ----
@@ -86,7 +86,7 @@ def adjoint(input: Tensor) -> Tensor:
     return transpose(input, -2, -1) if input.ndim else transpose(input, 0, 0)
 
 
-def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
+def mH(x: Tensor) -> Tensor:
     """`adjoint()`.
 
     >>> ad.zeros(5, 2, 3).mH.shape
@@ -113,7 +113,7 @@ _reversed: Op = Op(  # .T of a matrix
 _swapped = lib.ad_transpose
 
 
-def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
+def T(x: Tensor) -> Tensor:
     """All dimensions reversed. A warning of others than two: `mT` transposes matrices of a batch.
 
     >>> ad.tensor([[1, 2], [3, 4]]).T
@@ -135,7 +135,7 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     return _permute(x, list(range(n))[::-1])
 
 
-def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
+def H(x: Tensor) -> Tensor:
     """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others.
 
     >>> ad.tensor([[1, 2], [3, 4]]).H
@@ -289,7 +289,7 @@ TAKEN = {
 def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     parts, order = node.args[0], list(node.args[1])
     turned = [parts[d] for d in order]
-    back = [order.index(d) for d in range(len(order))]
+    back = inverse(order)
     return (regroup(g, turned, back, node.shape),)
 
 

@@ -10,8 +10,8 @@ from autodiff.dtypes import int64
 from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
-from autodiff.ops.arithmetic import CLAMP_MIN
 from autodiff.ops.base import Op
+from autodiff.ops.clamping import CLAMP_MIN
 from autodiff.ops.elementwise import div
 from autodiff.ops.numbers import number
 from autodiff.ops.views import zeros_p

@@ -196,12 +196,12 @@ _CHOICES = {
 
 
 @returned("cummax")
-class cummax_result(Chosen):  # noqa: N801 - as max_result
+class cummax_result(Chosen):
     """What `cummax` returns."""
 
 
 @returned("cummin")
-class cummin_result(Chosen):  # noqa: N801 - as max_result
+class cummin_result(Chosen):
     """What `cummin` returns."""
 
 

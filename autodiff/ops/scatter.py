@@ -12,7 +12,7 @@ from autodiff.ops import arithmetic
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import exact, full_like, scalar
+from autodiff.ops.create import ROUNDED_ONCE, exact, full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
@@ -170,11 +170,9 @@ _filled = _scattered.named("ScatterBackward1")
 
 def _filling(value: Any, d: dtypes.dtype) -> Tensor:
     """A number for places; of few dtypes there is one at hand."""
-    at_hand = type(value) is float and d in _REAL
-    return number_of(exact(value, d)) if at_hand else scalar(value, d)
+    return number_of(exact(value, d)) if d in ROUNDED_ONCE else scalar(value, d)
 
 
-_REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to these but once
 _REDUCE = {"add": "sum", "multiply": "prod"}
 
 

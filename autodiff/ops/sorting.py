@@ -21,12 +21,12 @@ _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
 @returned("sort")
-class sort_result(Chosen):  # noqa: N801 - as max_result
+class sort_result(Chosen):
     """What `sort` returns."""
 
 
 @returned("topk")
-class topk_result(Chosen):  # noqa: N801 - as max_result
+class topk_result(Chosen):
     """What `topk` returns."""
 
 

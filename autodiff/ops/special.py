@@ -10,7 +10,6 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, by_width
-from autodiff.lower import Operand, promote
 from autodiff.ops.declare import (
     APART,
     BOTH,
@@ -23,6 +22,7 @@ from autodiff.ops.declare import (
     exp,
     where,
 )
+from autodiff.promotion import Operand, promote
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi
 HUGE = 2.0**28  # whose square is finite in float32, and drowns 1 in float64

@@ -54,14 +54,14 @@ _r: Op = Op("qr_r", lambda a, q, value: lib.ad_alias(value), _r_rule, saves=(0, 
 
 
 @returned("linalg_qr")
-class qr_result(NamedTuple):  # noqa: N801 - as max_result
+class qr_result(NamedTuple):
     """What `linalg.qr` returns."""
 
     Q: Tensor
     R: Tensor
 
 
-def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # noqa: N803
+def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:
     """A = Q R: the columns of Q orthonormal, R upper triangular.
 
     Of an m x n matrix, Q has min(m, n) columns, or m in mode "complete"; it is empty in mode "r".
@@ -131,14 +131,14 @@ def _lower(a: Tensor, uplo: str) -> Tensor:
 
 
 @returned("linalg_eigh")
-class eigh_result(NamedTuple):  # noqa: N801 - as max_result
+class eigh_result(NamedTuple):
     """What `linalg.eigh` returns."""
 
     eigenvalues: Tensor
     eigenvectors: Tensor
 
 
-def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa: N803
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:
     """The eigenvalues of symmetric matrices, ascending, and their vectors in columns.
 
     One triangle is read, the lower ("L") or the upper ("U"). The derivative of the vectors takes
@@ -157,7 +157,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa
     return eigh_result(*written_all("linalg_eigh", out, found, A))
 
 
-def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of symmetric matrices, ascending.
 
     >>> linalg.eigvalsh(ad.tensor([[2.0, 1.0], [1.0, 2.0]]))
@@ -215,7 +215,7 @@ _right: Op = _part("svd_right", 2, _right_rule, 0, OUTPUT)
 
 
 @returned("linalg_svd")
-class svd_result(NamedTuple):  # noqa: N801 - as max_result
+class svd_result(NamedTuple):
     """What `linalg.svd` returns."""
 
     U: Tensor
@@ -224,11 +224,7 @@ class svd_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 def svd(
-    A: Tensor,  # noqa: N803
-    full_matrices: bool = True,
-    *,
-    driver: str | None = None,
-    out: Any = None,
+    A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None
 ) -> svd_result:
     """A = U diag(S) Vh: columns of U and rows of Vh orthonormal, S descending.
 
@@ -250,7 +246,7 @@ def svd(
     return svd_result(*written_all("linalg_svd", out, found, A))
 
 
-def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values of matrices, descending.
 
     >>> linalg.svdvals(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
@@ -299,7 +295,7 @@ def _either(function: str, new: Any, another: Any, **older: Any) -> Any:
 
 
 def pinv(
-    A: Tensor,  # noqa: N803
+    A: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
@@ -351,7 +347,7 @@ _pinv: Op = Op("pinv", lambda a, value: lib.ad_alias(value), _pinv_rule, saves=(
 
 
 def matrix_rank(
-    A: Tensor,  # noqa: N803
+    A: Tensor,
     tol: Any = None,
     hermitian: bool = False,
     *,

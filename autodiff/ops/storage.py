@@ -18,7 +18,13 @@ from autodiff.ops.foreign import view_of
 from autodiff.ops.guard import must_be, strict
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import contiguous_strides, sizes_of
-from autodiff.tensor import Tensor, whole, wrap
+from autodiff.tensor import Tensor, wrap
+
+
+def whole(x: Tensor) -> Any:
+    """All elements of x's storage, as a descriptor."""
+    n = lib.ad_storage_bytes(x._p) // x.itemsize
+    return fresh(lib.ad_as_strided(x._p, 1, [n], [1], 0), "storage", x._p)
 
 
 class UntypedStorage:

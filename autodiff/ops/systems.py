@@ -66,13 +66,7 @@ inverse: Op = Op("inv", lambda a, factors: lib.ad_lu_inverse(factors.lu, factors
         grad_name="LinalgInvExBackward0")  # fmt: skip
 
 
-def solve(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    *,
-    left: bool = True,
-    out: Tensor | None = None,
-) -> Tensor:
+def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """X of A X = B, or of X A = B where not `left`; B may be a vector, or a batch of them.
 
     LinAlgError where A is singular.
@@ -84,12 +78,7 @@ def solve(
     return written("linalg_solve", out, y, A, B)
 
 
-def solved(
-    A: Tensor,  # noqa: N803
-    B: Tensor,  # noqa: N803
-    left: bool,
-    check: bool,
-) -> tuple[Tensor, Any]:
+def solved(A: Tensor, B: Tensor, left: bool, check: bool) -> tuple[Tensor, Any]:
     """X, and for each matrix 0, or the place of the zero pivot: an error, or X is of nan there."""
     check_matrix("linalg.solve", A)
     if not isinstance(B, Tensor):
@@ -126,7 +115,7 @@ def identity(a: Tensor) -> Tensor:
 
 
 @returned("linalg_inv_ex")
-class inv_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class inv_ex_result(NamedTuple):
     """What `linalg.inv_ex` returns."""
 
     inverse: Tensor
@@ -149,7 +138,7 @@ def _inverse(name: str, a: Tensor, check: bool = True) -> tuple[Tensor, Any]:
 
 
 @called("LinalgInvExBackward0")
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: N803
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:
     """The inverses, and for each 0, or the place of the zero pivot that makes it worthless.
 
     >>> linalg.inv_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]])).info
@@ -161,7 +150,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
 
 
 @called("LinalgInvExBackward0")
-def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of a square matrix, or of each of a batch. LinAlgError where one is singular.
 
     >>> linalg.inv(ad.tensor([[2.0, 0.0], [0.0, 4.0]]))
@@ -174,7 +163,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
 # ---- powers ----
 
 
-def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     """A multiplied n times; for a negative n, its inverse.
 
     >>> linalg.matrix_power(ad.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)

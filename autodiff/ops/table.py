@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 BOTH = {
-    "arithmetic": "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp logit "
-    "nan_to_num round positive",
+    "arithmetic": "add sub div pow addcmul addcdiv lerp logit nan_to_num round positive",
+    "clamping": "clamp clamp_min clamp_max",
     "comparing": "equal isclose allclose",
     "views": "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
     "splitting": "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
@@ -17,7 +17,8 @@ BOTH = {
     "order": "flip fliplr flipud rot90 roll",
     "repetition": "tile repeat_interleave",
     "diagonals": "diagonal diag diag_embed diagflat tril triu",
-    "reductions": "sum mean prod max min amax amin argmax argmin any all",
+    "reductions": "sum mean prod any all",
+    "extremes": "max min amax amin argmax argmin",
     "contraction": "matmul mm bmm mv dot",
     "blended": "addmm addmv addr addbmm baddbmm",
     "products": "outer inner vdot cross kron trace",

@@ -18,12 +18,12 @@ from autodiff.tensor import Tensor, own
 
 
 @returned("mode")
-class mode_result(Chosen):  # noqa: N801 - as max_result
+class mode_result(Chosen):
     """What `mode` returns."""
 
 
 @returned("histogram")
-class histogram_result(NamedTuple):  # noqa: N801 - as max_result
+class histogram_result(NamedTuple):
     """What `histogram` returns."""
 
     hist: Tensor
@@ -31,7 +31,7 @@ class histogram_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 @returned("histogramdd")
-class histogramdd_result(NamedTuple):  # noqa: N801 - as max_result
+class histogramdd_result(NamedTuple):
     """What `histogramdd` returns."""
 
     hist: Tensor

@@ -42,8 +42,8 @@ triangular: Op = Op("solve_triangular", lib.ad_solve_triangular, _triangle_rule,
 
 
 def solve_triangular(
-    A: Tensor,  # noqa: N803 - PyTorch's name
-    B: Tensor,  # noqa: N803
+    A: Tensor,
+    B: Tensor,
     *,
     upper: bool,
     left: bool = True,
@@ -96,7 +96,7 @@ _NOT_POSITIVE = (
 
 
 @returned("linalg_cholesky_ex")
-class cholesky_ex_result(NamedTuple):  # noqa: N801 - as max_result
+class cholesky_ex_result(NamedTuple):
     """What `linalg.cholesky_ex` returns."""
 
     L: Tensor
@@ -114,10 +114,7 @@ def factored(name: str, a: Tensor, upper: bool, check: bool = True) -> tuple[Ten
 
 
 def cholesky_ex(
-    A: Tensor,  # noqa: N803
-    *,
-    upper: bool = False,
-    check_errors: bool = False,
+    A: Tensor, *, upper: bool = False, check_errors: bool = False
 ) -> cholesky_ex_result:
     """`linalg.cholesky`, and for each matrix 0, or the order of the minor that is not positive.
 
@@ -128,7 +125,7 @@ def cholesky_ex(
     return cholesky_ex_result(factor, as_info(info))
 
 
-def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:  # noqa: N803
+def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The lower triangular L of A = L L^T, or the upper U of A = U^T U; that triangle of A is read.
 
     LinAlgError where A is not positive-definite.

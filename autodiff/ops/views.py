@@ -15,7 +15,7 @@ from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.bytes import reinterpreted
-from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, sizes_of
+from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, inverse, sizes_of
 from autodiff.tensor import Tensor, live_node, own
 
 # ---- adjoints: a cotangent put back where a view was taken ----
@@ -59,7 +59,7 @@ _expand: Op = Op("expand", lambda p, shape: lib.ad_expand(p, len(shape), shape),
 _permute: Op = Op(
     "permute",
     lambda p, dims: lib.ad_permute(p, len(dims), dims),
-    lambda node, g: (permute(g, sorted(range(len(node.args[0])), key=node.args[0].__getitem__)),),
+    lambda node, g: (permute(g, inverse(node.args[0])),),
     view=True,
     shaped=False,
 )
@@ -121,12 +121,9 @@ def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
 def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception:
     if isinstance(failure, MemoryError):
         return failure
-    known = 1
-    for size in sizes:
-        known *= size if size != -1 else 1
-    if any(size < -1 for size in sizes):
-        bad = next(size for size in sizes if size < -1)
-        return RuntimeError(f"invalid shape dimension {bad} in {list(sizes)}")
+    if bad := [size for size in sizes if size < -1]:
+        return RuntimeError(f"invalid shape dimension {bad[0]} in {list(sizes)}")
+    known = math.prod(size for size in sizes if size != -1)
     if sizes.count(-1) > 1:
         return RuntimeError(f"only one dimension can be inferred, got shape {list(sizes)}")
     if -1 in sizes and known == 0:
@@ -261,7 +258,7 @@ def of_a_number(name: str) -> None:
     )
 
 
-def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
+def mT(x: Tensor) -> Tensor:
     """The last two dimensions swapped: a view.
 
     >>> ad.zeros(5, 2, 3).mT.shape
@@ -437,4 +434,4 @@ def in_format(x: Tensor, form: Any) -> Tensor:
     there = permute(x, order)
     if there._p.contiguous:
         return x
-    return permute(contiguous(there), sorted(range(x.ndim), key=order.__getitem__))
+    return permute(contiguous(there), inverse(order))

@@ -13,12 +13,12 @@ _before_all, _after_all = HookDict(), HookDict()
 
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Have `hook(optimizer, args, kwargs)` called before each step of every optimizer."""
+    """Call `hook(optimizer, args, kwargs)` before each step of every optimizer."""
     return add_hook(_before_all, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Have `hook(optimizer, args, kwargs)` called after each step of every optimizer."""
+    """Call `hook(optimizer, args, kwargs)` after each step of every optimizer."""
     return add_hook(_after_all, hook)
 
 

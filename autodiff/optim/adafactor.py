@@ -54,8 +54,7 @@ class Adafactor(ComposedOptimizer):
         if not d >= 1.0:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
         check_at_least_0(weight_decay=weight_decay)
-        names = "lr beta2_decay eps d weight_decay foreach maximize"
-        super().__init__(params, self._options(locals(), names))
+        super().__init__(params, self._options(locals()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over state; counts saved as numbers become tensors."""

@@ -105,8 +105,7 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        names = "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused"
-        options = self._options(locals(), names)
+        options = self._options(locals())
         super().__init__(params, **options, decoupled_weight_decay=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -41,8 +41,7 @@ class Adamax(NativeOptimizer):
         capturable: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
-        names = "lr betas eps weight_decay foreach maximize differentiable capturable"
-        super().__init__(params, self._options(locals(), names))
+        super().__init__(params, self._options(locals()))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "adamax", ("exp_avg", "exp_inf", "step")

@@ -44,8 +44,7 @@ class ASGD(NativeOptimizer):
     ) -> None:
         check_lr(lr)
         check_at_least_0("weight_decay value", weight_decay)
-        names = "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"
-        super().__init__(params, self._options(locals(), names))
+        super().__init__(params, self._options(locals()))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "asgd", ("ax", "step", "eta", "mu")

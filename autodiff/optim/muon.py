@@ -49,8 +49,7 @@ class Muon(ComposedOptimizer):
         check_at_least_0(lr=lr, momentum=momentum, **{"weight decay": weight_decay})
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
-        names = "lr weight_decay momentum nesterov ns_coefficients eps ns_steps adjust_lr_fn"
-        super().__init__(params, self._options(locals(), names))
+        super().__init__(params, self._options(locals()))
         for x in (x for group in self.param_groups for x in group["params"]):
             if x.ndim != 2:
                 raise ValueError(
@@ -83,7 +82,7 @@ def _orthogonal(g: Tensor, coefficients: Sequence[float], steps: int, eps: float
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
     a, b, c = coefficients
     high = g.shape[0] > g.shape[1]
-    x: Tensor = to_dtype(g, bfloat16)
+    x = to_dtype(g, bfloat16)
     x = x.t() if high else x
     x = x / x.norm().clamp(min=eps)
     for _ in range(steps):

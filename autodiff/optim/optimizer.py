@@ -31,11 +31,9 @@ from autodiff.optim._hooks import (
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "Optimizer",
-    "register_optimizer_step_post_hook",
-    "register_optimizer_step_pre_hook",
+    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
     "required",
-]
+]  # fmt: skip
 
 Self = TypeVar("Self", bound="Optimizer")
 Group = dict[str, Any]
@@ -89,9 +87,13 @@ class Optimizer:
             cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     @staticmethod
-    def _options(given: dict[str, Any], names: str) -> dict[str, Any]:
-        """Those of a constructor's `locals()`: in PyTorch's order, not that of its signature."""
-        return {name: given[name] for name in names.split()}
+    def _options(given: dict[str, Any], names: str = "") -> dict[str, Any]:
+        """Those of a constructor's `locals()`, in the order of `names` where PyTorch has another
+        than that of its signature.
+        """
+        others = ("self", "params", "__class__")
+        order = names.split() or [name for name in given if name not in others]
+        return {name: given[name] for name in order}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):

@@ -54,8 +54,7 @@ class SGD(NativeOptimizer):
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         check_modes(differentiable, foreach, fused)
-        names = "lr momentum dampening weight_decay nesterov maximize foreach differentiable fused"
-        super().__init__(params, self._options(locals(), names))
+        super().__init__(params, self._options(locals()))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return ("sgd_momentum", ("momentum_buffer",)) if group["momentum"] else ("sgd", ())

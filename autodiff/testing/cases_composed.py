@@ -8,21 +8,18 @@ from collections.abc import Callable
 import autodiff as ad
 from autodiff import linalg
 from autodiff.expr import ROOTS
+from autodiff.testing.case import Case, small, turned
 from autodiff.testing.cases_linalg import (
-    Row,
     dominant,
-    dot,
-    einsum,
     inverse,
-    no_kink,
     pinv,
     singular,
     solved,
     spaced,
     spaced_array,
     strong,
-    turned,
 )
+from autodiff.testing.cases_products import dot, einsum, no_kink
 from autodiff.testing.reference import Array, Index
 
 POINTS = (0.0, 1.0, 3.0, 3.5)  # of samples that are not evenly spaced
@@ -119,11 +116,11 @@ def _product_of_lower(x: Array) -> Array:
     return dot(low, turned(low))
 
 
-def _reduce(kind: str) -> Row:
-    return Row(
+def _reduce(kind: str) -> Case:
+    return Case(
         f"index_reduce_{kind}",
         lambda x, y: x.index_reduce(0, ad.tensor([0, 0, 2, 0]), y, kind),
-        ("3 n", "4 n"),
+        small("3 n", "4 n"),
         _reduced(kind),
     )
 
@@ -131,7 +128,7 @@ def _reduce(kind: str) -> Row:
 SEGMENTS = (0, 2), (2, 2), (2, 5)  # where parts of 5 rows begin and end
 
 
-def _segments(kind: str, initial: float, join: Callable[[list[float]], float]) -> Row:
+def _segments(kind: str, initial: float, join: Callable[[list[float]], float]) -> Case:
     lengths = ad.tensor([stop - start for start, stop in SEGMENTS])
 
     def reference(x: Array) -> Array:
@@ -145,63 +142,64 @@ def _segments(kind: str, initial: float, join: Callable[[list[float]], float]) -
     def call(x: ad.Tensor) -> ad.Tensor:
         return ad.segment_reduce(x, kind, lengths=lengths, initial=initial)
 
-    return Row(f"segment_reduce_{kind}", call, ("5 n",), reference, distinct=True)
+    return Case(f"segment_reduce_{kind}", call, small("5 n", distinct=True), reference)
 
 
 COMPOSED = [
     *(_segments(*row) for row in (("sum", 0.5, math.fsum), ("mean", 0.25, math.fsum),
                                   ("prod", 1.5, math.prod), ("max", -50.0, max))),
-    Row("gradient", lambda x: ad.gradient(x, spacing=0.5, dim=0)[0], ("4 n",),
-        lambda x: _columns(x, 4, _even)),
-    Row("gradient_at_points", lambda x: ad.gradient(
-        x, spacing=(ad.tensor(POINTS, dtype=x.dtype),), dim=0, edge_order=2)[0], ("4 n",),
-        lambda x: _columns(x, 4, _parabolic)),
-    Row("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), ("4 n",),
-        lambda x: _columns(x, 3, _running_areas)),
-    Row("nansum", lambda x: ad.nansum(x, 0), ("m n",),
-        lambda x: x.fold(math.fsum, [0])),
-    Row("nextafter", lambda x, y: ad.nextafter(x, y + 100), ("m n", "n"),
-        lambda x, y: Array(x.shape, lambda i: math.nextafter(x[i], math.inf))),
-    Row("ldexp", lambda x: ad.ldexp(x, ad.tensor(3)), ("m n",),
-        lambda x: Array(x.shape, lambda i: math.ldexp(x[i], 3))),
-    *(Row(f"{name}_of_input", lambda x, a=a: (x * x + 1) ** a, ("m n",),
-          lambda x, a=a: Array(x.shape, lambda i: (x[i] ** 2 + 1) ** a))
+    Case("gradient", lambda x: ad.gradient(x, spacing=0.5, dim=0)[0], small("4 n"),
+         lambda x: _columns(x, 4, _even)),
+    Case("gradient_at_points", lambda x: ad.gradient(
+         x, spacing=(ad.tensor(POINTS, dtype=x.dtype),), dim=0, edge_order=2)[0], small("4 n"),
+         lambda x: _columns(x, 4, _parabolic)),
+    Case("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), small("4 n"),
+         lambda x: _columns(x, 3, _running_areas)),
+    Case("nansum", lambda x: ad.nansum(x, 0), small("m n"),
+         lambda x: x.fold(math.fsum, [0])),
+    Case("nextafter", lambda x, y: ad.nextafter(x, y + 100), small("m n", "n"),
+         lambda x, y: Array(x.shape, lambda i: math.nextafter(x[i], math.inf))),
+    Case("ldexp", lambda x: ad.ldexp(x, ad.tensor(3)), small("m n"),
+         lambda x: Array(x.shape, lambda i: math.ldexp(x[i], 3))),
+    *(Case(f"{name}_of_input", lambda x, a=a: (x * x + 1) ** a, small("m n"),
+           lambda x, a=a: Array(x.shape, lambda i: (x[i] ** 2 + 1) ** a))
       for a, name in ROOTS.items()),
-    Row("mvlgamma", lambda x: ad.mvlgamma(x * x + 2, 3), ("n",),
-        lambda x: Array(x.shape, lambda i: 1.5 * math.log(math.pi) + math.fsum(
-            math.lgamma(x[i] ** 2 + 2 - j / 2) for j in range(3)))),
-    Row("vander", lambda x: ad.vander(x, 3), ("n",),
-        lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
-    Row("renorm", lambda x: ad.renorm(no_kink(x), 2, 0, 1.0), ("m n",), _renormed, low=1,
-        distinct=True),
-    Row("select_scatter", lambda x, y: ad.select_scatter(x, y, 1, -1), ("m 2 n", "m n"),
-        _with(lambda i: (i[0], i[2]) if i[1] == 1 else None)),
-    Row("slice_scatter", lambda x, y: ad.slice_scatter(x, y, 0, 1, None, 2), ("4 n", "2 n"),
-        _with(lambda i: (i[0] // 2, i[1]) if i[0] % 2 else None)),
-    Row("diagonal_scatter", lambda x, y: ad.diagonal_scatter(x, y, 1), ("3 3", "2"),
-        _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
-    Row("as_strided_scatter", lambda x, y: ad.as_strided_scatter(x, y, (2,), (4,), 1), ("2 3", "2"),
-        _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
+    Case("mvlgamma", lambda x: ad.mvlgamma(x * x + 2, 3), small("n"),
+         lambda x: Array(x.shape, lambda i: 1.5 * math.log(math.pi) + math.fsum(
+             math.lgamma(x[i] ** 2 + 2 - j / 2) for j in range(3)))),
+    Case("vander", lambda x: ad.vander(x, 3), small("n"),
+         lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
+    Case("renorm", lambda x: ad.renorm(no_kink(x), 2, 0, 1.0),
+         small("m n", low=1, distinct=True), _renormed),
+    Case("select_scatter", lambda x, y: ad.select_scatter(x, y, 1, -1), small("m 2 n", "m n"),
+         _with(lambda i: (i[0], i[2]) if i[1] == 1 else None)),
+    Case("slice_scatter", lambda x, y: ad.slice_scatter(x, y, 0, 1, None, 2), small("4 n", "2 n"),
+         _with(lambda i: (i[0] // 2, i[1]) if i[0] % 2 else None)),
+    Case("diagonal_scatter", lambda x, y: ad.diagonal_scatter(x, y, 1), small("3 3", "2"),
+         _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
+    Case("as_strided_scatter", lambda x, y: ad.as_strided_scatter(x, y, (2,), (4,), 1),
+         small("2 3", "2"), _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
     _reduce("prod"),
     _reduce("mean"),
-    Row("vecdot", lambda x, y: linalg.vecdot(x, y), ("m k", "k"),
-        lambda x, y: einsum("mk,k->m", x, y)),
-    Row("matrix_exp", lambda x: linalg.matrix_exp(x), ("n n",), _exponential),
-    Row("cond", lambda x: linalg.cond(spaced(x)), ("2 2",),
-        lambda x: Array((), lambda _: singular(x)[0,] / singular(x)[1,])),
-    Row("lstsq", lambda x, y: linalg.lstsq(spaced(x), y).solution, ("3 2", "3 k"),
-        lambda x, y: dot(pinv(spaced_array(x)), y)),
-    Row("solve_ex", lambda a, b: linalg.solve_ex(strong(a), b).result, ("n n", "n k"), solved),
-    Row("lu_factor", lambda x: linalg.lu_factor(strong(x)).LU, ("n n",), _eliminated),
-    Row("lu_solve", lambda a, b: linalg.lu_solve(*linalg.lu_factor(strong(a)), b), ("n n", "n k"),
-        solved),
-    Row("tensorinv", lambda x: linalg.tensorinv(strong(x).reshape(2, 2, 4)), ("4 4",),
-        lambda x: Array((4, 2, 2), lambda i: inverse(dominant(x))[i[0], 2 * i[1] + i[2]])),
-    Row("tensorsolve", lambda a, b: linalg.tensorsolve(strong(a).reshape(2, 2, 4), b),
-        ("4 4", "2 2"), lambda a, b: Array((4,), lambda i: math.fsum(
-            inverse(dominant(a))[i[0], 2 * j + k] * b[j, k] for j in (0, 1) for k in (0, 1)))),
-    Row("cholesky_solve", lambda b, x: ad.cholesky_solve(b, _lower(x)), ("n k", "n n"),
-        lambda b, x: dot(inverse(_product_of_lower(x)), b)),
-    Row("cholesky_inverse", lambda x: ad.cholesky_inverse(_lower(x)), ("n n",),
-        lambda x: inverse(_product_of_lower(x))),
+    Case("vecdot", linalg.vecdot, small("m k", "k"),
+         lambda x, y: einsum("mk,k->m", x, y)),
+    Case("matrix_exp", linalg.matrix_exp, small("n n"), _exponential),
+    Case("cond", lambda x: linalg.cond(spaced(x)), small("2 2"),
+         lambda x: Array((), lambda _: singular(x)[0,] / singular(x)[1,])),
+    Case("lstsq", lambda x, y: linalg.lstsq(spaced(x), y).solution, small("3 2", "3 k"),
+         lambda x, y: dot(pinv(spaced_array(x)), y)),
+    Case("solve_ex", lambda a, b: linalg.solve_ex(strong(a), b).result, small("n n", "n k"),
+         solved),
+    Case("lu_factor", lambda x: linalg.lu_factor(strong(x)).LU, small("n n"), _eliminated),
+    Case("lu_solve", lambda a, b: linalg.lu_solve(*linalg.lu_factor(strong(a)), b),
+         small("n n", "n k"), solved),
+    Case("tensorinv", lambda x: linalg.tensorinv(strong(x).reshape(2, 2, 4)), small("4 4"),
+         lambda x: Array((4, 2, 2), lambda i: inverse(dominant(x))[i[0], 2 * i[1] + i[2]])),
+    Case("tensorsolve", lambda a, b: linalg.tensorsolve(strong(a).reshape(2, 2, 4), b),
+         small("4 4", "2 2"), lambda a, b: Array((4,), lambda i: math.fsum(
+             inverse(dominant(a))[i[0], 2 * j + k] * b[j, k] for j in (0, 1) for k in (0, 1)))),
+    Case("cholesky_solve", lambda b, x: ad.cholesky_solve(b, _lower(x)), small("n k", "n n"),
+         lambda b, x: dot(inverse(_product_of_lower(x)), b)),
+    Case("cholesky_inverse", lambda x: ad.cholesky_inverse(_lower(x)), small("n n"),
+         lambda x: inverse(_product_of_lower(x))),
 ]  # fmt: skip

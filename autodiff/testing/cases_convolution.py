@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any
 
 from autodiff.nn import functional as F
 from autodiff.ops.convert import tensor
+from autodiff.testing.case import Case, sized
 from autodiff.testing.reference import Array, Index
 
 Ints = Sequence[int]
@@ -143,51 +145,52 @@ def _shuffled(x: Array) -> Array:
     )
 
 
-# Name, call, shapes of the operands (letters are sizes from 2 on), reference, and whether the
-# elements must be distinct.
-ROWS: list[tuple[str, Callable[..., Any], tuple[str, ...], Callable[..., Array], bool]] = [
-    ("conv1d", lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1), ("n 2 w", "3 2 2", "3"),
-     lambda x, w, b: _convolved(x, w, b, stride=2, padding=1), False),
-    ("conv2d_groups", lambda x, w: F.conv2d(x, w, groups=2, dilation=(2, 1)),
-     ("n 4 3 w", "2 2 2 2"), lambda x, w: _convolved(x, w, groups=2, dilation=(2, 1)), False),
-    ("conv2d_channels", lambda x, w, b: F.conv2d(x, w, b, padding=1),
-     ("n 2 2 w", "9 2 2 2", "9"), lambda x, w, b: _convolved(x, w, b, padding=1), False),
-    ("conv2d_pointwise", F.conv2d, ("n 2 4 w", "8 2 1 1"), _convolved, False),
-    ("conv2d_depthwise", lambda x, w: F.conv2d(x, w, padding=1, groups=2, stride=(1, 2)),
-     ("n 2 3 w", "2 1 3 3"), lambda x, w: _convolved(x, w, padding=1, groups=2, stride=(1, 2)),
-     False),
-    ("conv3d", F.conv3d, ("n 1 2 2 w", "2 1 2 1 2"), _convolved, False),
-    ("conv_transpose1d", lambda y, w, b: F.conv_transpose1d(y, w, b, stride=2, groups=2),
-     ("n 2 w", "2 2 3", "4"), lambda y, w, b: _transposed(y, w, b, stride=2, groups=2), False),
-    ("conv_transpose2d", lambda y, w: F.conv_transpose2d(y, w, None, 2, (0, 1), 1),
-     ("n 2 1 w", "2 8 1 3"),
-     lambda y, w: _transposed(y, w, stride=2, padding=(0, 1), extra=1), False),
-    ("max_pool2d", lambda x: F.max_pool2d(x, 2, 1, 1), ("n 2 2 w",),
-     _pooled(max, (2, 2), padding=1), True),
-    ("avg_pool1d", lambda x: F.avg_pool1d(x, 2, 2, 1, count_include_pad=False), ("n 2 w",),
-     _pooled(fmean, (2,), stride=2, padding=1), False),
-    ("adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 3), ("n 1 5",),
-     _adapted(fmean, 3), False),
-    ("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 2), ("n 1 5",),
-     _adapted(max, 2), True),
-    ("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(
-        x, (1, 2), (1, 2), _random_samples=x.new_zeros(*x.shape[:2], 2)), ("n 1 1 4",),
-     _pooled(max, (1, 2), stride=2), True),
-    ("interpolate", lambda x: F.interpolate(x, 5, mode="linear", align_corners=True), ("n 1 3",),
-     _interpolated(lambda i: list(_corners(i)), 5), False),
-    ("interpolate_nearest", lambda x: F.interpolate(x, scale_factor=2), ("n 1 3",),
-     _interpolated(lambda i: [(i // 2, 1.0)], 6), False),
-    ("interpolate_antialias",
-     lambda x: F.interpolate(x, (1, 2), mode="bilinear", antialias=True), ("n 1 1 4",),
-     _interpolated(lambda i: [(k + i, w / 7) for k, w in enumerate((3 - 2 * i, 3, 1 + 2 * i))], 2),
-     False),
-    ("grid_sample", lambda x: F.grid_sample(
-        x, tensor([[[[-0.5, 0.0], [1.0, 0.0]]]]).to(x.dtype).expand(x.shape[0], 1, 2, 2),
-        align_corners=True), ("n 1 1 3",),
-     _interpolated(lambda i: [(2, 1.0)] if i else [(0, 0.5), (1, 0.5)], 2), False),
-    ("max_unpool1d",
-     lambda x: F.max_unpool1d(x, tensor([0, 3, 4]).expand(x.shape), 2, output_size=(5,)),
-     ("n 1 3",), _interpolated(lambda i: [((0, 0, 0, 1, 2)[i], float(i in (0, 3, 4)))], 5), False),
-    ("unfold", lambda x: F.unfold(x, (2, 1), padding=(1, 0)), ("n 2 2 3",), _columns, False),
-    ("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), ("n 4 1 w",), _shuffled, False),
+images = functools.partial(sized, low=2)
+
+CONVOLUTIONS = [
+    Case("conv1d", lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1),
+         images("n 2 w", "3 2 2", "3"), lambda x, w, b: _convolved(x, w, b, stride=2, padding=1)),
+    Case("conv2d_groups", lambda x, w: F.conv2d(x, w, groups=2, dilation=(2, 1)),
+         images("n 4 3 w", "2 2 2 2"), lambda x, w: _convolved(x, w, groups=2, dilation=(2, 1))),
+    Case("conv2d_channels", lambda x, w, b: F.conv2d(x, w, b, padding=1),
+         images("n 2 2 w", "9 2 2 2", "9"), lambda x, w, b: _convolved(x, w, b, padding=1)),
+    Case("conv2d_pointwise", F.conv2d, images("n 2 4 w", "8 2 1 1"), _convolved),
+    Case("conv2d_depthwise", lambda x, w: F.conv2d(x, w, padding=1, groups=2, stride=(1, 2)),
+         images("n 2 3 w", "2 1 3 3"),
+         lambda x, w: _convolved(x, w, padding=1, groups=2, stride=(1, 2))),
+    Case("conv3d", F.conv3d, images("n 1 2 2 w", "2 1 2 1 2"), _convolved),
+    Case("conv_transpose1d", lambda y, w, b: F.conv_transpose1d(y, w, b, stride=2, groups=2),
+         images("n 2 w", "2 2 3", "4"), lambda y, w, b: _transposed(y, w, b, stride=2, groups=2)),
+    Case("conv_transpose2d", lambda y, w: F.conv_transpose2d(y, w, None, 2, (0, 1), 1),
+         images("n 2 1 w", "2 8 1 3"),
+         lambda y, w: _transposed(y, w, stride=2, padding=(0, 1), extra=1)),
+    Case("max_pool2d", lambda x: F.max_pool2d(x, 2, 1, 1), images("n 2 2 w", distinct=True),
+         _pooled(max, (2, 2), padding=1)),
+    Case("avg_pool1d", lambda x: F.avg_pool1d(x, 2, 2, 1, count_include_pad=False), images("n 2 w"),
+         _pooled(fmean, (2,), stride=2, padding=1)),
+    Case("adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 3), images("n 1 5"),
+         _adapted(fmean, 3)),
+    Case("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 2),
+         images("n 1 5", distinct=True), _adapted(max, 2)),
+    Case("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(
+            x, (1, 2), (1, 2), _random_samples=x.new_zeros(*x.shape[:2], 2)),
+         images("n 1 1 4", distinct=True), _pooled(max, (1, 2), stride=2)),
+    Case("interpolate", lambda x: F.interpolate(x, 5, mode="linear", align_corners=True),
+         images("n 1 3"), _interpolated(lambda i: list(_corners(i)), 5)),
+    Case("interpolate_nearest", lambda x: F.interpolate(x, scale_factor=2), images("n 1 3"),
+         _interpolated(lambda i: [(i // 2, 1.0)], 6)),
+    Case("interpolate_antialias",
+         lambda x: F.interpolate(x, (1, 2), mode="bilinear", antialias=True), images("n 1 1 4"),
+         _interpolated(
+             lambda i: [(k + i, w / 7) for k, w in enumerate((3 - 2 * i, 3, 1 + 2 * i))], 2)),
+    Case("grid_sample", lambda x: F.grid_sample(
+            x, tensor([[[[-0.5, 0.0], [1.0, 0.0]]]]).to(x.dtype).expand(x.shape[0], 1, 2, 2),
+            align_corners=True), images("n 1 1 3"),
+         _interpolated(lambda i: [(2, 1.0)] if i else [(0, 0.5), (1, 0.5)], 2)),
+    Case("max_unpool1d",
+         lambda x: F.max_unpool1d(x, tensor([0, 3, 4]).expand(x.shape), 2, output_size=(5,)),
+         images("n 1 3"),
+         _interpolated(lambda i: [((0, 0, 0, 1, 2)[i], float(i in (0, 3, 4)))], 5)),
+    Case("unfold", lambda x: F.unfold(x, (2, 1), padding=(1, 0)), images("n 2 2 3"), _columns),
+    Case("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), images("n 4 1 w"), _shuffled),
 ]  # fmt: skip

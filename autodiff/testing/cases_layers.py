@@ -13,6 +13,7 @@ from autodiff.nn import functional
 from autodiff.ops.attention import attend_parts
 from autodiff.ops.recurrent import scan
 from autodiff.ops.steps import Steps
+from autodiff.testing.case import Case, sized
 from autodiff.testing.reference import Array
 
 
@@ -180,41 +181,46 @@ def _multilabel_margin(x: Array) -> Array:
     return Array((), lambda _: (first + second) / 6)
 
 
-# Name, call, the shapes of its operands, their least size, reference.
-LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
-    ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
-     ("n 2 m", "2", "2"), 2, _channels),
-    ("batch_norm_fixed", lambda x, w, b: functional.batch_norm(
+LAYERS = [
+    Case("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
+         sized("n 2 m", "2", "2", low=2), _channels),
+    Case("batch_norm_fixed", lambda x, w, b: functional.batch_norm(
         x, ad.tensor([0.25, -0.5]).to(x.dtype), ad.tensor([1.75, 3.5]).to(x.dtype), w, b, eps=0.5),
-     ("1 2 8", "2", "2"), 1, _fixed),
-    ("instance_norm", lambda x, w, b: functional.instance_norm(x, weight=w, bias=b, eps=0.5),
-     ("n 2 m", "2", "2"), 2, lambda x, w, b: _channels(x, w, b, 2)),
-    ("group_norm", lambda x, w, b: functional.group_norm(x, 2, w, b, 0.5),
-     ("n 4 m", "4", "4"), 1, lambda x, w, b: _channels(x, w, b, 2)),
-    ("rms_norm", lambda x, w: functional.rms_norm(x, w.shape, w, 0.5), ("m n", "n"), 1, _rms),
-    ("rms_norm_plain", lambda x: functional.rms_norm(x, x.shape[1:], None, 0.5), ("m n",), 1,
-     lambda x: _rms(x, Array(x.shape[1:], lambda i: 1.0))),
-    ("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
-     ("l m n",), 1, _response),
-    ("attention", lambda q, k, v: functional.scaled_dot_product_attention(
-        q, k, v, is_causal=True, scale=0.5), ("2 l 4", "2 s 4", "2 s 3"), 1, _attention(True)),
-    ("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
-        q, k, v, _leaning(q, k), scale=0.5), ("2 l 2", "2 s 2", "2 s 3"), 1, _attention(False)),
-    ("attention_of_parts", lambda x: attend_parts(x, None, True, 0.5, 0.0), ("3 2 9 4",), 1,
-     _attention_of_parts(True)),
-    ("attention_of_parts_masked", lambda x: attend_parts(x, _leaning(x[0], x[1]), False, 0.5, 0.0),
-     ("3 2 5 2",), 1, _attention_of_parts(False)),
-    ("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
-     ("4 3",), 1, _ctc),
-    *[(f"multi_margin_{power}", lambda x, power=power: functional.multi_margin_loss(
+         sized("1 2 8", "2", "2", low=1), _fixed),
+    Case("instance_norm", lambda x, w, b: functional.instance_norm(x, weight=w, bias=b, eps=0.5),
+         sized("n 2 m", "2", "2", low=2), lambda x, w, b: _channels(x, w, b, 2)),
+    Case("group_norm", lambda x, w, b: functional.group_norm(x, 2, w, b, 0.5),
+         sized("n 4 m", "4", "4", low=1), lambda x, w, b: _channels(x, w, b, 2)),
+    Case("rms_norm", lambda x, w: functional.rms_norm(x, w.shape, w, 0.5),
+         sized("m n", "n", low=1), _rms),
+    Case("rms_norm_plain", lambda x: functional.rms_norm(x, x.shape[1:], None, 0.5),
+         sized("m n", low=1), lambda x: _rms(x, Array(x.shape[1:], lambda i: 1.0))),
+    Case("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
+         sized("l m n", low=1), _response),
+    Case("attention", lambda q, k, v: functional.scaled_dot_product_attention(
+        q, k, v, is_causal=True, scale=0.5),
+         sized("2 l 4", "2 s 4", "2 s 3", low=1), _attention(True)),
+    Case("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
+        q, k, v, _leaning(q, k), scale=0.5),
+         sized("2 l 2", "2 s 2", "2 s 3", low=1), _attention(False)),
+    Case("attention_of_parts", lambda x: attend_parts(x, None, True, 0.5, 0.0),
+         sized("3 2 9 4", low=1), _attention_of_parts(True)),
+    Case("attention_of_parts_masked",
+         lambda x: attend_parts(x, _leaning(x[0], x[1]), False, 0.5, 0.0),
+         sized("3 2 5 2", low=1), _attention_of_parts(False)),
+    Case("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
+         sized("4 3", low=1), _ctc),
+    *[Case(f"multi_margin_{power}", lambda x, power=power: functional.multi_margin_loss(
         x, ad.tensor([2, 0]), power, 9.0, ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
-        reduction="none"), ("2 3",), 1, _multi_margin(power)) for power in (1, 2)],
-    ("multilabel_margin", lambda x: functional.multilabel_margin_loss(
-        x / 9, ad.tensor([[2, 0, -1], [1, -1, 0]])), ("2 3",), 1,
-     lambda x: _multilabel_margin(Array(x.shape, lambda i: x[i] / 9))),
-    ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
-    ("lstm_projected", _scanned("LSTM", True), ("5 8", "8 1", "2 1", "2 2", "8", "1 2"), 1,
-     _scan("LSTM", True)),
-    ("gru", _scanned("GRU", True), ("5 6", "6 2", "2 2", "6"), 1, _scan("GRU", True)),
-    ("rnn", _scanned("RNN_TANH", False, False), ("5 2", "2 2", "2 2"), 1, _scan("RNN", False)),
+        reduction="none"), sized("2 3", low=1), _multi_margin(power)) for power in (1, 2)],
+    Case("multilabel_margin", lambda x: functional.multilabel_margin_loss(
+            x / 9, ad.tensor([[2, 0, -1], [1, -1, 0]])), sized("2 3", low=1),
+         lambda x: _multilabel_margin(Array(x.shape, lambda i: x[i] / 9))),
+    Case("lstm", _scanned("LSTM", False),
+         sized("5 8", "8 2", "2 2", "2 2", "8", low=1), _scan("LSTM", False)),
+    Case("lstm_projected", _scanned("LSTM", True),
+         sized("5 8", "8 1", "2 1", "2 2", "8", "1 2", low=1), _scan("LSTM", True)),
+    Case("gru", _scanned("GRU", True), sized("5 6", "6 2", "2 2", "6", low=1), _scan("GRU", True)),
+    Case("rnn", _scanned("RNN_TANH", False, False),
+         sized("5 2", "2 2", "2 2", low=1), _scan("RNN", False)),
 ]  # fmt: skip

@@ -1,59 +1,18 @@
-"""Cases of products, einsum, norms, distances, and of linear algebra on small matrices."""
+"""Cases of linear algebra on small matrices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import permutations, product
-from typing import Any, NamedTuple
+from itertools import permutations
+from typing import Any
 
 import autodiff as ad
 from autodiff import linalg
-from autodiff.nn import functional
-from autodiff.testing.reference import Array, Index, pointwise
+from autodiff.testing.case import Case, small, turned
+from autodiff.testing.cases_products import dot, einsum, norm
+from autodiff.testing.reference import Array, Index
 
-__all__ = ["LINEAR", "PRODUCTS", "Row"]
-
-
-class Row(NamedTuple):
-    """A call, the shapes of its operands and the bounds of their sizes, and its definition."""
-
-    name: str
-    call: Callable[..., Any]
-    shapes: tuple[str, ...]
-    reference: Callable[..., Array]
-    low: int = 0
-    high: int = 3
-    distinct: bool = False
-
-
-# ---- references ----
-
-
-def einsum(equation: str, *operands: Array) -> Array:
-    """The sum over every value of every letter, one term after the other."""
-    left, right = equation.split("->")
-    terms = left.split(",")
-    sizes: dict[str, int] = {}
-    for term, x in zip(terms, operands, strict=True):
-        for letter, size in zip(term, x.shape, strict=True):
-            sizes[letter] = max(size, sizes.get(letter, 1)) if size else 0
-    inner = [letter for letter in sizes if letter not in right]
-
-    def value(index: Index) -> float:
-        at = dict(zip(right, index, strict=True))
-        total = []
-        for places in product(*(range(sizes[letter]) for letter in inner)):
-            at.update(zip(inner, places, strict=True))
-            total.append(
-                math.prod(
-                    x.broadcast([at[letter] for letter in term])
-                    for term, x in zip(terms, operands, strict=True)
-                )
-            )
-        return math.fsum(total)
-
-    return Array([sizes[letter] for letter in right], value)
+__all__ = ["LINEAR"]
 
 
 def _rows(x: Array) -> list[list[float]]:
@@ -101,14 +60,6 @@ def dominant(x: Array) -> Array:
     return Array(x.shape, lambda i: x[i] / 10 + (i[0] == i[1]))
 
 
-def dot(a: Array, b: Array) -> Array:
-    return einsum("ij,jk->ik", a, b)
-
-
-def turned(x: Array) -> Array:
-    return Array(x.shape[::-1], lambda i: x[i[::-1]])
-
-
 def _positive(x: Array) -> Array:
     """x^T x / 10 + 1."""
     return dominant(dot(turned(x), x))
@@ -146,124 +97,10 @@ def _triangle_of(x: Array, upper: bool, unit: bool) -> Array:
     return Array(x.shape, value)
 
 
-def _norm(values: list[float], order: float) -> float:
-    sizes = list(map(abs, values))
-    if order == math.inf:
-        return max(sizes)
-    if order == -math.inf:
-        return min(sizes)
-    if order == 0:
-        return float(sum(v != 0 for v in values))
-    return float(math.fsum(v**order for v in sizes) ** (1 / order))
-
-
-def _norms(order: float) -> Callable[[Array], Array]:
-    return lambda x: no_kink(x).fold(lambda values: _norm(values, order), (1,))
-
-
-def _cosine(a: list[float], b: list[float]) -> float:
-    return math.fsum(p * q for p, q in zip(a, b, strict=True)) / (_norm(a, 2) * _norm(b, 2))
-
-
 def _column_sums(x: Array) -> Array:
     """The largest sum of magnitudes."""
-    sums = x.fold(lambda values: _norm(values, 1), (0,))
+    sums = x.fold(lambda values: norm(values, 1), (0,))
     return sums.fold(max, (0,))
-
-
-def _distances(order: float) -> Callable[[Array, Array], Array]:
-    def reference(x: Array, y: Array) -> Array:
-        def value(i: Index) -> float:
-            k = range(x.shape[1])
-            return _norm([x[i[0], c] - y[i[1], c] for c in k], order) if k else 0.0
-
-        return Array((x.shape[0], y.shape[0]), value)
-
-    return reference
-
-
-def _covariances(x: Array, correction: float = 1) -> Array:
-    m, n = x.shape
-    means = [math.fsum(x[i, k] for k in range(n)) / n for i in range(m)]
-
-    def value(i: Index) -> float:
-        a, b = i
-        terms = ((x[a, k] - means[a]) * (x[b, k] - means[b]) for k in range(n))
-        return math.fsum(terms) / (n - correction)
-
-    return Array((m, m), value) if m != 1 else Array((), lambda _: value((0, 0)))
-
-
-def _correlations(x: Array) -> Array:
-    c = _covariances(x)
-    return Array(c.shape, lambda i: c[i] / math.sqrt(c[i[0], i[0]] * c[i[1], i[1]]))
-
-
-def _blend(name: str) -> Callable[..., Array]:
-    """2 x + 3 (the product an equation names)."""
-
-    def reference(x: Array, a: Array, b: Array) -> Array:
-        y = einsum(name, a, b)
-        return Array(y.shape, lambda i: 2 * x.broadcast(i) + 3 * y[i])
-
-    return reference
-
-
-def _kron(a: Array, b: Array) -> Array:
-    (m, n), (p, q) = a.shape, b.shape
-    return Array((m * p, n * q), lambda i: a[i[0] // p, i[1] // q] * b[i[0] % p, i[1] % q])
-
-
-def _blocks(a: Array, b: Array) -> Array:
-    (m, n), (p, q) = a.shape, b.shape
-
-    def value(i: Index) -> float:
-        r, c = i
-        inside = (r < m) == (c < n)
-        return float((a[r, c] if r < m else b[r - m, c - n]) if inside else 0)
-
-    return Array((m + p, n + q), value)
-
-
-def _cross(a: Array, b: Array) -> Array:
-    def value(i: Index) -> float:
-        r, c = i
-        j, k = (c + 1) % 3, (c + 2) % 3
-        x, y = ([z.broadcast([r, d]) for d in range(3)] for z in (a, b))
-        return float(x[j] * y[k] - x[k] * y[j])
-
-    return Array((max(a.shape[0], b.shape[0]), 3), value)
-
-
-# ---- operands and calls ----
-
-
-def summed(equation: str, *shapes: str) -> Row:
-    """einsum of operands of these shapes, or of those its letters tell."""
-    terms = equation.split("->")[0].split(",")
-    given = shapes or tuple(" ".join(term) for term in terms)
-    return Row(
-        f"einsum_{equation}",
-        lambda *xs: ad.einsum(equation, *xs),
-        given,
-        lambda *xs: einsum(equation, *xs),
-        high=2,
-    )
-
-
-def _away(y: Any) -> Any:
-    """y a little aside, so that no difference of the elements of two operands is 0."""
-    return Array(y.shape, lambda i: y[i] + 0.00625) if isinstance(y, Array) else y + 0.00625
-
-
-def no_kink(x: Any) -> Any:
-    """x between the numbers that are drawn: none is 0, and no two have the same magnitude."""
-    return Array(x.shape, lambda i: x[i] + 0.0125) if isinstance(x, Array) else x + 0.0125
-
-
-def _far(y: Any) -> Any:
-    """y a few units aside, so that differences of squares are as exact as they are."""
-    return Array(y.shape, lambda i: y[i] + 7) if isinstance(y, Array) else y + 7
 
 
 def strong(x: ad.Tensor) -> ad.Tensor:
@@ -345,11 +182,19 @@ def _squared_reference(x: Array) -> Array:
     return Array((2, 2), lambda i: both[i] + total)
 
 
+def _product_of(parts: Any) -> Any:
+    return parts.U * parts.S @ parts.Vh
+
+
+def pinv(x: Array) -> Array:
+    return dot(inverse(dot(turned(x), x)), turned(x))
+
+
 def solved(a: Array, b: Array) -> Array:
     return dot(inverse(dominant(a)), b)
 
 
-def triangular(name: str, upper: bool, unit: bool) -> Row:
+def triangular(name: str, upper: bool, unit: bool) -> Case:
     """A solve with a triangle."""
 
     def call(a: ad.Tensor, b: ad.Tensor) -> Any:
@@ -358,129 +203,48 @@ def triangular(name: str, upper: bool, unit: bool) -> Row:
     def reference(a: Array, b: Array) -> Array:
         return dot(inverse(_triangle_of(dominant(a), upper, unit)), b)
 
-    return Row(name, call, ("n n", "n k"), reference)
+    return Case(name, call, small("n n", "n k"), reference)
 
-
-PRODUCTS = [
-    summed("ij,jk->ik"),
-    summed("ii->i", "2 2"),
-    summed("iji->j", "2 n 2"),
-    summed("ij->ji"),
-    summed("ij,ij->i"),
-    summed("i,j,k->kij"),
-    summed("ij,jk,kl,ml->im"),
-    summed("bij,bkj->bik"),
-    summed("ij,jb->b", "m 1", "3 n"),
-    summed("ij,k->i"),
-    Row("einsum_ellipsis", lambda a, b: ad.einsum("...ij,j...->...i", a, b),
-         ("2 m n", "n 2",), lambda a, b: einsum("bij,jb->bi", a, b), low=1),
-    Row("einsum_lists", lambda a, b: ad.einsum(a, [0, 1], b, [1, 2], [2, 0]),
-         ("m k", "k n",), lambda a, b: einsum("ij,jk->ki", a, b)),
-    Row("tensordot", lambda a, b: ad.tensordot(a, b, ([2, 0], [0, 1])),
-         ("j m k", "k j n",), lambda a, b: einsum("jmk,kjn->mn", a, b), high=2),
-    Row("addmm", lambda x, a, b: x.addmm(a, b, beta=2, alpha=3), ("m 1", "m k", "k n",),
-         _blend("ij,jk->ik")),
-    Row("addmm_bias", lambda x, a, b: ad.addmm(x, a, b), ("n", "m k", "k n",),
-         lambda x, a, b: pointwise(lambda p, q: p + q, x, dot(a, b))),
-    Row("addmv", lambda x, a, b: x.addmv(a, b, beta=2, alpha=3), ("m", "m k", "k",),
-         _blend("ij,j->i")),
-    Row("addr", lambda x, a, b: x.addr(a, b, beta=2, alpha=3), ("n", "m", "n",),
-         _blend("i,j->ij")),
-    Row("baddbmm", lambda x, a, b: x.baddbmm(a, b, beta=2, alpha=3),
-         ("m n", "2 m k", "2 k n",), _blend("bij,bjk->bik"), high=2),
-    Row("addbmm", lambda x, a, b: x.addbmm(a, b, beta=2, alpha=3),
-         ("n", "2 m k", "2 k n",), _blend("bij,bjk->ik"), high=2),
-    Row("addmm_inplace", lambda x, a, b: x.clone().addmm_(a, b, beta=2, alpha=3),
-         ("m n", "m k", "k n",), _blend("ij,jk->ik")),
-    Row("addmm_beta_0", lambda x, a, b: ad.addmm(x, a, b, beta=0, alpha=3),
-         ("m n", "m k", "k n",),
-         lambda x, a, b: pointwise(lambda p: 3 * p, dot(a, b))),
-    Row("inner", lambda a, b: a.inner(b), ("m k", "n k",),
-         lambda a, b: einsum("ik,jk->ij", a, b)),
-    Row("kron", lambda a, b: ad.kron(a, b), ("m n", "p q",), _kron, high=2),
-    Row("block_diag", lambda a, b: ad.block_diag(a, b), ("m n", "p q",), _blocks),
-    Row("cross", lambda a, b: linalg.cross(a, b), ("m 3", "1 3",), _cross, low=1),
-    Row("trace", lambda x: x.trace(), ("m n",), lambda x: Array((), lambda _: math.fsum(
-        x[i, i] for i in range(min(x.shape))))),
-    Row("multi_dot", lambda a, b, c: linalg.multi_dot([a, b, c]), ("m", "m k", "k n",),
-         lambda a, b, c: einsum("i,ij,jk->k", a, b, c)),
-    Row("cov", lambda x: ad.cov(x), ("m 3",), _covariances),
-    Row("cov_weights", lambda x: ad.cov(x, fweights=ad.tensor([1, 2])), ("m 2",),
-         lambda x: _covariances(Array((x.shape[0], 3), lambda i: x[i[0], min(i[1], 1)]))),
-    Row("corrcoef", lambda x: ad.corrcoef(x), ("2 3",), _correlations, distinct=True),
-    *(Row(f"vector_norm_{order}", lambda x, order=order: linalg.vector_norm(no_kink(x), order, 1),
-           ("m n",), _norms(order), low=1, distinct=True)
-      for order in (1, 2, 3, 0.5, -1.5, math.inf, -math.inf)),
-    *(Row(f"cdist_{order}", lambda x, y, order=order: ad.cdist(x, _away(y), order),
-          ("m k", "n k"), lambda x, y, order=order: _distances(order)(x, _away(y)), 1,
-          distinct=True) for order in (1, 2, 3, math.inf)),
-    *(Row(f"pdist_{order}", lambda x, order=order: ad.pdist(x, order), ("3 k",),
-          lambda x, order=order: Array((3,), lambda i: _distances(order)(x, x)[
-              ((0, 1), (0, 2), (1, 2))[i[0]]]), 1, distinct=True) for order in (1, 2, 3)),
-    Row("cosine_similarity", lambda x, y: functional.cosine_similarity(x + 4, y + 4),
-        ("m k", "1 k"), lambda x, y: Array(x.shape[:1], lambda i: _cosine(
-            [x[i[0], c] + 4 for c in range(x.shape[1])],
-            [y[0, c] + 4 for c in range(x.shape[1])])), 1),
-    Row("normalize", lambda x: functional.normalize(x + 4), ("m n",),
-        lambda x: Array(x.shape, lambda i: (x[i] + 4) / _norm(
-            [x[i[0], c] + 4 for c in range(x.shape[1])], 2)), 1),
-    Row("pairwise_distance", lambda x, y: functional.pairwise_distance(x, _far(y), 3, 0.5),
-        ("m k", "k"), lambda x, y: Array(x.shape[:1], lambda i: _norm(
-            [x[i[0], c] - y[c,] - 6.5 for c in range(x.shape[1])], 3)), 1),
-    Row("bilinear", lambda *xs: functional.bilinear(*xs), ("b m", "b n", "o m n", "o"),
-        lambda x, y, w, b: pointwise(
-            lambda p, q: p + q, einsum("bm,omn,bn->bo", x, w, y), b), high=2),
-    Row("cdist_by_matmul", lambda x, y: ad.cdist(x, _far(y), 2, "use_mm_for_euclid_dist"),
-        ("m k", "n k"), lambda x, y: _distances(2)(x, _far(y)), 1),
-]  # fmt: skip
 
 LINEAR = [
-    Row("inv", lambda x: linalg.inv(strong(x)), ("n n",), lambda x: inverse(dominant(x))),
-    Row("solve", lambda a, b: linalg.solve(strong(a), b), ("n n", "n k",), solved),
-    Row("solve_vector", lambda a, b: linalg.solve(strong(a), b), ("n n", "n",),
-         lambda a, b: einsum("ij,j->i", inverse(dominant(a)), b), low=1),
-    Row("solve_right", lambda a, b: linalg.solve(strong(a), b, left=False), ("n n", "k n",),
+    Case("inv", lambda x: linalg.inv(strong(x)), small("n n"), lambda x: inverse(dominant(x))),
+    Case("solve", lambda a, b: linalg.solve(strong(a), b), small("n n", "n k"), solved),
+    Case("solve_vector", lambda a, b: linalg.solve(strong(a), b), small("n n", "n", low=1),
+         lambda a, b: einsum("ij,j->i", inverse(dominant(a)), b)),
+    Case("solve_right", lambda a, b: linalg.solve(strong(a), b, left=False), small("n n", "k n"),
          lambda a, b: dot(b, inverse(dominant(a)))),
-    Row("solve_broadcast", lambda a, b: linalg.solve(strong(a), b), ("n n", "2 n k",),
-         lambda a, b: einsum("ij,bjk->bik", inverse(dominant(a)), b), high=2),
+    Case("solve_broadcast", lambda a, b: linalg.solve(strong(a), b), small("n n", "2 n k", high=2),
+         lambda a, b: einsum("ij,bjk->bik", inverse(dominant(a)), b)),
     triangular("solve_upper", True, False),
     triangular("solve_unit", False, True),
-    Row("det", lambda x: x.det(), ("n n",), lambda x: Array((), lambda _: _det(_rows(x)))),
-    Row("det_singular", lambda x: ad.cat([x, x[:1]]).det(), ("2 3",),
+    Case("det", lambda x: x.det(), small("n n"), lambda x: Array((), lambda _: _det(_rows(x)))),
+    Case("det_singular", lambda x: ad.cat([x, x[:1]]).det(), small("2 3"),
          lambda x: Array((), lambda _: 0.0)),
-    Row("slogdet", lambda x: ad.slogdet(x * 0.1 - ad.eye(3, dtype=x.dtype))[1], ("3 3",),
+    Case("slogdet", lambda x: ad.slogdet(x * 0.1 - ad.eye(3, dtype=x.dtype))[1], small("3 3"),
          lambda x: Array((), lambda _: math.log(abs(_det([
              [x[i, j] / 10 - (i == j) for j in range(3)] for i in range(3)]))))),
-    Row("logdet", lambda x: ad.logdet(strong(x)), ("n n",),
+    Case("logdet", lambda x: ad.logdet(strong(x)), small("n n"),
          lambda x: Array((), lambda _: math.log(_det(_rows(dominant(x)))))),
-    Row("cholesky", lambda x: linalg.cholesky(positive(x)), ("n n",),
+    Case("cholesky", lambda x: linalg.cholesky(positive(x)), small("n n"),
          lambda x: _cholesky(_positive(x))),
-    Row("cholesky_upper", lambda x: linalg.cholesky(positive(x), upper=True), ("n n",),
+    Case("cholesky_upper", lambda x: linalg.cholesky(positive(x), upper=True), small("n n"),
          lambda x: turned(_cholesky(_positive(x)))),
-    Row("matrix_power", lambda x: linalg.matrix_power(x, 3), ("n n",),
+    Case("matrix_power", lambda x: linalg.matrix_power(x, 3), small("n n"),
          lambda x: dot(x, dot(x, x))),
-    Row("qr", _qr, ("3 n",), _qr_reference, high=3),
-    Row("householder_product", linalg.householder_product, ("3 2", "2"), _reflections),
-    Row("eigvalsh", lambda x: linalg.eigvalsh(_symmetric(x)), ("2 2",),
+    Case("qr", _qr, small("3 n", high=3), _qr_reference),
+    Case("householder_product", linalg.householder_product, small("3 2", "2"), _reflections),
+    Case("eigvalsh", lambda x: linalg.eigvalsh(_symmetric(x)), small("2 2"),
          lambda x: Array((2,), lambda i: _spectrum(_symmetric_array(x))[i[0]])),
-    Row("eigh", lambda x: linalg.eigh(_symmetric(x)).eigenvectors.square(), ("2 2",),
+    Case("eigh", lambda x: linalg.eigh(_symmetric(x)).eigenvectors.square(), small("2 2"),
          lambda x: _eigenvectors(_symmetric_array(x))),
-    Row("svdvals", lambda x: linalg.svdvals(spaced(x)), ("2 2",), singular),
-    Row("svd", _squared_vectors, ("2 2",), _squared_reference),
-    Row("svd_wide", lambda x: _product_of(linalg.svd(spaced(x.mT).mT, False)), ("2 3",),
+    Case("svdvals", lambda x: linalg.svdvals(spaced(x)), small("2 2"), singular),
+    Case("svd", _squared_vectors, small("2 2"), _squared_reference),
+    Case("svd_wide", lambda x: _product_of(linalg.svd(spaced(x.mT).mT, False)), small("2 3"),
          lambda x: Array((2, 3), lambda i: x[i] * 0.05 + (i[0] == i[1]) * (i[0] + 1))),
-    Row("pinv", lambda x: linalg.pinv(spaced(x)), ("3 2",),
+    Case("pinv", lambda x: linalg.pinv(spaced(x)), small("3 2"),
          lambda x: pinv(spaced_array(x))),
-    Row("matrix_norm_1", lambda x: linalg.matrix_norm(x, 1), ("m n",),
-         _column_sums, low=1, distinct=True),
-    Row("norm_fro", lambda x: linalg.norm(x, "fro"), ("m n",),
-         lambda x: Array((), lambda _: _norm(x.flat(), 2)), low=1, distinct=True),
+    Case("matrix_norm_1", lambda x: linalg.matrix_norm(x, 1), small("m n", low=1, distinct=True),
+         _column_sums),
+    Case("norm_fro", lambda x: linalg.norm(x, "fro"), small("m n", low=1, distinct=True),
+         lambda x: Array((), lambda _: norm(x.flat(), 2))),
 ]  # fmt: skip
-
-
-def _product_of(parts: Any) -> Any:
-    return parts.U * parts.S @ parts.Vh
-
-
-def pinv(x: Array) -> Array:
-    return dot(inverse(dot(turned(x), x)), turned(x))

@@ -1,12 +1,11 @@
-"""Activations and softmax as functions."""
+"""Activations as functions."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from autodiff.dtypes import FIRST_FLOAT, dtype, float64, uint8
-from autodiff.ops import activations, arithmetic, calling, elementwise, normalize
+from autodiff.dtypes import FIRST_FLOAT, float64, uint8
+from autodiff.ops import activations, arithmetic, calling, elementwise
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import empty_like
 from autodiff.ops.draws import draw_into
@@ -17,45 +16,16 @@ from autodiff.ops.views import contiguous
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
-    "celu",
-    "celu_",
-    "elu",
-    "elu_",
-    "gelu",
-    "glu",
-    "hardshrink",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "hardtanh_",
-    "leaky_relu",
-    "leaky_relu_",
-    "log_softmax",
-    "logsigmoid",
-    "mish",
-    "prelu",
-    "relu",
-    "relu6",
-    "relu_",
-    "rrelu",
-    "rrelu_",
-    "selu",
-    "selu_",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softshrink",
-    "softsign",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-    "threshold_",
-]
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "prelu", "relu",
+    "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "softplus",
+    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+]  # fmt: skip
 
 
-def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bool = False) -> Any:
+def _activate(
+    op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bool = False
+) -> Tensor:
     """One fused call of the op, or one write over the input."""
     if type(input) not in TENSOR_TYPES:
         return calling.apply(op, (input, *numbers))
@@ -104,7 +74,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0., 1.])
     """
     if inplace or type(input) not in TENSOR_TYPES:
-        return _activate(elementwise.relu, input, (), inplace)  # type: ignore[no-any-return]
+        return _activate(elementwise.relu, input, (), inplace)
     return elementwise.relu.call(input)
 
 
@@ -114,7 +84,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> F.leaky_relu(ad.tensor([-1.0, 1.0]))
     tensor([-0.0100,  1.0000])
     """
-    return _activate(activations.leaky_relu, input, (negative_slope,), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.leaky_relu, input, (negative_slope,), inplace)
 
 
 def hardtanh(
@@ -131,7 +101,7 @@ def hardtanh(
     limits = _limits(input, given)
     if limits is not given and limits[0] < 0 and input.dtype is uint8:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return _activate(activations.hardtanh, input, limits, inplace)  # type: ignore[no-any-return]
+    return _activate(activations.hardtanh, input, limits, inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -150,7 +120,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     tensor([9., 1.])
     """
     numbers = _limits(input, (threshold, value))
-    return _activate(activations.threshold, input, numbers, inplace)  # type: ignore[no-any-return]
+    return _activate(activations.threshold, input, numbers, inplace)
 
 
 _threshold = threshold  # for threshold_, an argument of which has the name
@@ -162,7 +132,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> F.hardshrink(ad.tensor([-1.0, 0.3, 1.0]))
     tensor([-1.,  0.,  1.])
     """
-    return _activate(activations.hardshrink, input, (lambd,))  # type: ignore[no-any-return]
+    return _activate(activations.hardshrink, input, (lambd,))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -173,7 +143,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if not lambd >= 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found {lambd}")
-    return _activate(activations.softshrink, input, (lambd,))  # type: ignore[no-any-return]
+    return _activate(activations.softshrink, input, (lambd,))
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -182,7 +152,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.hardsigmoid(ad.tensor([-4.0, 0.0, 1.0]))
     tensor([0.0000, 0.5000, 0.6667])
     """
-    return _activate(activations.hardsigmoid, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.hardsigmoid, input, (), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -191,7 +161,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.hardswish(ad.tensor([-4.0, 0.0, 1.0]))
     tensor([-0.0000, 0.0000, 0.6667])
     """
-    return _activate(activations.hardswish, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.hardswish, input, (), inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -200,7 +170,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     >>> F.softplus(ad.tensor([-1.0, 0.0, 100.0]))
     tensor([  0.3133,   0.6931, 100.0000])
     """
-    return _activate(activations.softplus, input, (beta, threshold))  # type: ignore[no-any-return]
+    return _activate(activations.softplus, input, (beta, threshold))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -209,7 +179,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> F.elu(ad.tensor([-1.0, 1.0]))
     tensor([-0.6321,  1.0000])
     """
-    return _activate(activations.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.elu, input, (alpha,), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -218,7 +188,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.selu(ad.tensor([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
-    return _activate(activations.selu, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.selu, input, (), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -229,7 +199,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _activate(activations.celu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.celu, input, (alpha,), inplace)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -238,7 +208,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     >>> F.logsigmoid(ad.tensor([-100.0, 0.0]))
     tensor([-100.0000,   -0.6931])
     """
-    return _activate(activations.logsigmoid, input, ())  # type: ignore[no-any-return]
+    return _activate(activations.logsigmoid, input, ())
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -247,7 +217,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.mish(ad.tensor([-1.0, 1.0]))
     tensor([-0.3034,  0.8651])
     """
-    return _activate(activations.mish, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.mish, input, (), inplace)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -256,7 +226,7 @@ def softsign(input: Tensor) -> Tensor:
     >>> F.softsign(ad.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
-    return _activate(activations.softsign, input, ())  # type: ignore[no-any-return]
+    return _activate(activations.softsign, input, ())
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -265,7 +235,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     >>> F.tanhshrink(ad.tensor([-1.0, 1.0]))
     tensor([-0.2384,  0.2384])
     """
-    return _activate(activations.tanhshrink, input, ())  # type: ignore[no-any-return]
+    return _activate(activations.tanhshrink, input, ())
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -280,7 +250,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         op = activations.gelu_tanh
     else:
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return _activate(op, input, ())  # type: ignore[no-any-return]
+    return _activate(op, input, ())
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -289,7 +259,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.silu(ad.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
-    return _activate(activations.silu, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.silu, input, (), inplace)
 
 
 # ---- with slopes that are learned or drawn ----
@@ -351,7 +321,7 @@ def rrelu(
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training or not isinstance(input, Tensor):
-        return _activate(activations.rrelu, input, ((lower + upper) / 2,), inplace)  # type: ignore[no-any-return]
+        return _activate(activations.rrelu, input, ((lower + upper) / 2,), inplace)
     below = contiguous(input <= 0)
     draws = empty_like(below, dtype=float64)
     draw_into(draws, "uniform_where", None, float(lower), float(upper), below._p)
@@ -404,45 +374,3 @@ def rrelu_(
 ) -> Tensor:
     """`rrelu`, written over the input."""
     return rrelu(input, lower, upper, training, True)
-
-
-# ---- softmax ----
-
-
-def _implicit_dim(name: str, ndim: int) -> int:
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument.",
-        stacklevel=3,
-    )
-    return 0 if ndim in (0, 1, 3) else 1
-
-
-def softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """exp(input) divided by its sum along `dim`.
-
-    >>> F.softmax(ad.zeros(2), dim=-1)
-    tensor([0.5000, 0.5000])
-    """
-    d = _implicit_dim("softmax", input.ndim) if dim is None else dim
-    return normalize.softmax(input, d, dtype=dtype)
-
-
-def log_softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """The logarithm of softmax, exact also where softmax rounds to zero.
-
-    >>> F.log_softmax(ad.zeros(2), dim=-1)
-    tensor([-0.6931, -0.6931])
-    """
-    d = _implicit_dim("log_softmax", input.ndim) if dim is None else dim
-    return normalize.log_softmax(input, d, dtype=dtype)
-
-
-def softmin(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """softmax(-input).
-
-    >>> F.softmin(ad.tensor([0.0, 1.0]), dim=-1)
-    tensor([0.7311, 0.2689])
-    """
-    d = _implicit_dim("softmin", input.ndim) if dim is None else dim
-    return normalize.softmax(-input, d, dtype=dtype)

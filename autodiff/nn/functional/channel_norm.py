@@ -298,8 +298,7 @@ def rms_norm(
     if weight is not None and weight.dtype is not input.dtype:
         wide = dtypes.promote_types(dtypes.promote_types(input.dtype, weight.dtype), dtypes.float32)
         y = rows.rms_norm(to_dtype(input, wide), shape, to_dtype(weight, wide), eps)
-        narrow: Tensor = to_dtype(y, input.dtype)
-        return narrow
+        return to_dtype(y, input.dtype)
     return rows.rms_norm(input, shape, weight, eps)
 
 

@@ -63,8 +63,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     for one in (x, y):
         squares = mul.call(one, one)
         sums.append(total(squares if one.shape == shape else squares.expand(shape), dim))
-    cosine: Tensor = to_dtype(_cosine.call(*sums, number_of(eps)), d)
-    return cosine
+    return to_dtype(_cosine.call(*sums, number_of(eps)), d)
 
 
 def _norm(squares: Expr, least: Expr) -> Expr:

@@ -13,11 +13,9 @@ from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "fractional_max_pool2d",
-    "fractional_max_pool2d_with_indices",
-    "fractional_max_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices",
-]
+]  # fmt: skip
 
 Ratio = float | Sequence[float]
 

@@ -60,17 +60,9 @@ def multi_head_attention_forward(
     if not batched:
         query, key, value = (x.unsqueeze(1) for x in (query, key, value))
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    padding = _as_scores(key_padding_mask, "key_padding_mask", query.dtype)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
     causal = is_causal and key_padding_mask is None and not need_weights
-    mask = None if causal else _as_scores(attn_mask, "attn_mask", query.dtype)
+    mask, padding = _masks(attn_mask, key_padding_mask, is_causal, causal, query.dtype)
     _check_widths(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
-    separate = (q_proj_weight, k_proj_weight, v_proj_weight)
-    weights = separate if use_separate_proj_weight else in_proj_weight
     p = dropout_p if training else 0.0
     others = (bias_k, bias_v, static_k, static_v)
     plain = not (need_weights or add_zero_attn or any(x is not None for x in others))
@@ -79,6 +71,8 @@ def multi_head_attention_forward(
         all_three = linear(query.contiguous(), cast(Tensor, in_proj_weight), in_proj_bias)
         y, shares = _self_attended(all_three, num_heads, mask, padding, causal, p), None
     else:
+        separate = (q_proj_weight, k_proj_weight, v_proj_weight)
+        weights = separate if use_separate_proj_weight else in_proj_weight
         q, *kv = _projected(query, key, value, weights, in_proj_bias)
         _check_mask(mask, q, kv[0], num_heads)
         q = _by_head(q, num_heads)
@@ -86,11 +80,23 @@ def multi_head_attention_forward(
         mask, padding = (_wider(x, more) for x in (mask, padding))
         y, shares = _attended(q, k, v, _joined(mask, padding, q, k), need_weights, causal, p)
     y = linear(_side_by_side(y), out_proj_weight, out_proj_bias)
-    y = y if batched else y.squeeze(1)
-    if shares is None:
-        return y, None
-    shares = shares.mean(1) if average_attn_weights else shares
-    return y, shares if batched else shares.squeeze(0)
+    if shares is not None:
+        shares = shares.mean(1) if average_attn_weights else shares
+        shares = shares if batched else shares.squeeze(0)
+    return y if batched else y.squeeze(1), shares
+
+
+def _masks(
+    attn_mask: Tensor | None, key_padding: Tensor | None, hint: bool, causal: bool, d: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """What is added to scores by either mask; a `causal` attention needs the first no more."""
+    padding = _as_scores(key_padding, "key_padding_mask", d)
+    if hint and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    return None if causal else _as_scores(attn_mask, "attn_mask", d), padding
 
 
 def _keys_and_values(

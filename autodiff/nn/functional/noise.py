@@ -16,14 +16,9 @@ from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "alpha_dropout",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "feature_alpha_dropout",
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
     "gumbel_softmax",
-]
+]  # fmt: skip
 
 
 def check_probability(p: float) -> None:
@@ -219,7 +214,7 @@ def gumbel_softmax(
 ) -> Tensor:
     """A softmax along dim of logits with Gumbel noise, by tau: nearly a sample of the classes.
 
-    With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` counts
+    With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` changes
     nothing.
 
     >>> F.gumbel_softmax(ad.zeros(2, 3), hard=True).sum(1)

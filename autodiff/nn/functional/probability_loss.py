@@ -19,12 +19,9 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "gaussian_nll_loss",
-    "kl_div",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "gaussian_nll_loss", "kl_div",
     "poisson_nll_loss",
-]
+]  # fmt: skip
 
 (_x,) = inputs(1)
 _no_probability = PointwiseOp(

@@ -45,18 +45,9 @@ def _sizes(image: Sequence[int], numbers: Sequence[Sequence[int]], wanted: Any) 
     return given
 
 
-def _max_unpool(
-    op: str,
-    nd: int,
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
-    check_tensors(op, input=input, indices=indices)
-    x = input
+def _check(op: str, nd: int, x: Tensor, indices: Tensor) -> None:
+    """RuntimeError where these are not what a pool over nd dimensions gives."""
+    check_tensors(op, input=x, indices=indices)
     if indices.dtype is not int64:
         name = indices.dtype.title
         raise RuntimeError(f"elements in indices should be type int64 but got: {name}")
@@ -76,19 +67,32 @@ def _max_unpool(
             f"{list(x.shape)}"
         )
     check_floating(op, x)
+
+
+def _max_unpool(
+    op: str,
+    nd: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    _check(op, nd, input, indices)
     given = kernel_size if stride is None or stride == [] or stride == () else stride
     names = {"kernel_size": kernel_size, "stride": given, "padding": padding}
     numbers = [ints(op, name, value, nd) for name, value in names.items()]
     if min(numbers[1]) < 1:
         raise ValueError(f"strides should be greater than zero, but got stride: {numbers[1]}")
-    image, lead = x.shape[-nd:], x.shape[:-nd]
+    image, lead = input.shape[-nd:], input.shape[:-nd]
     sizes = _sizes(image, numbers, output_size)
     if min(sizes) < 1 or math.prod(sizes) > MOST**2:
         raise RuntimeError(f"{op}: the result cannot be of size {sizes}")
-    flat = zeros(*lead, math.prod(sizes), dtype=x.dtype)
+    flat = zeros(*lead, math.prod(sizes), dtype=input.dtype)
     count = [*lead, math.prod(image)]
     try:
-        y = scatter(flat, len(lead), reshape(indices, count), reshape(x, count))
+        y = scatter(flat, len(lead), reshape(indices, count), reshape(input, count))
     except RuntimeError:
         low, high = (int(v.item()) for v in (indices.min(), indices.max()))
         volume = "x".join(map(str, [*sizes, 1][: max(nd, 2)]))

@@ -19,12 +19,9 @@ from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor, own
 
 __all__ = [
-    "clip_grad_norm",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "clip_grads_with_norm_",
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
     "get_total_norm",
-]
+]  # fmt: skip
 
 Tensors = Tensor | Iterable[Tensor]
 

@@ -11,11 +11,8 @@ from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "fuse_conv_bn_eval",
-    "fuse_conv_bn_weights",
-    "fuse_linear_bn_eval",
-    "fuse_linear_bn_weights",
-]
+    "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights",
+]  # fmt: skip
 
 M = TypeVar("M", bound=Module)
 

@@ -16,13 +16,9 @@ from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "ParametrizationList",
-    "cached",
-    "is_parametrized",
-    "register_parametrization",
-    "remove_parametrizations",
-    "type_before_parametrizations",
-]
+    "ParametrizationList", "cached", "is_parametrized", "register_parametrization",
+    "remove_parametrizations", "type_before_parametrizations",
+]  # fmt: skip
 
 
 class _Cached(threading.local):

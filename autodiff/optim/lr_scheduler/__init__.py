@@ -1,10 +1,10 @@
 """`autodiff.optim.lr_scheduler`: learning rates that change as training goes on."""
 
 from autodiff.optim.lr_scheduler.base import LRScheduler as LRScheduler
-from autodiff.optim.lr_scheduler.composed import *  # noqa: F403 - each lists what is public
-from autodiff.optim.lr_scheduler.cycles import *  # noqa: F403
-from autodiff.optim.lr_scheduler.plateau import *  # noqa: F403
-from autodiff.optim.lr_scheduler.schedules import *  # noqa: F403
+from autodiff.optim.lr_scheduler.composed import *
+from autodiff.optim.lr_scheduler.cycles import *
+from autodiff.optim.lr_scheduler.plateau import *
+from autodiff.optim.lr_scheduler.schedules import *
 from autodiff.places import own_names
 
 __all__ = own_names(globals())

@@ -13,16 +13,9 @@ from autodiff.optim.lr_scheduler.base import LRScheduler
 from autodiff.optim.optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "PolynomialLR",
-    "StepLR",
-]
+    "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR",
+    "MultiplicativeLR", "PolynomialLR", "StepLR",
+]  # fmt: skip
 
 Lambda = Callable[[int], float]
 
@@ -286,11 +279,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        T_max: int,  # noqa: N803 - PyTorch's name
-        eta_min: float = 0.0,
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         self.T_max = T_max
         self.eta_min = eta_min
