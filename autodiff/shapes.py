@@ -131,6 +131,8 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
 
 def broadcast(shapes: Sequence[Sequence[int]]) -> Size | None:
     """The shape that shapes broadcast to; None where they do not."""
+    if len(shapes) == 2 and shapes[0] == shapes[1]:
+        return Size(shapes[0])
     out = [1] * max(map(len, shapes), default=0)
     for shape in shapes:
         for d, size in enumerate(shape, len(out) - len(shape)):

@@ -44,6 +44,8 @@ def called(title: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs) if kwargs else function(*args)  # much faster
+            if type(result) is Tensor and result._node is None:
+                return result  # at once: what is recorded takes longer anyway
             for y in result if isinstance(result, tuple) else (result,):
                 if y._node is not None and mode.grad:  # else y may be an out=
                     for given in args:
@@ -179,17 +181,24 @@ class Op:
 
     def each(self, x: Tensor, calls: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...]:
         """The views of one tensor by each of several arguments."""
-        if x._node is not None or x._base is not None:
-            return tuple([self.call(x, *args) for args in calls])
-        found, p, forward = [], x._p, self.forward
+        base, p, forward = x._base, x._p, self.forward
+        edge = x._node if base is None else live_node(x)
+        if unrecorded and not mode.grad:
+            edge = None
+        if base is None or (x._acc is not None and x._acc is x._node):
+            base = x  # a leaf is a base, though it may be a view
+        base_node, given, edges = base._node, (x,), (edge,)
+        found = []
         for args in calls:
             q = forward(p, *args)
             if not q:
                 raise error(self.public, p)
             y = blank()
-            y._p = _gc(q, _free)
-            y._node = y._acc = y._base_node = None
-            y._base = x
+            y._p = q = _gc(q, _free)
+            y._node = None if edge is None else self.record(given, edges, args, q)
+            y._acc = None
+            y._base = base
+            y._base_node = base_node
             found.append(y)
         return tuple(found)
 

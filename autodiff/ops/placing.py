@@ -27,7 +27,7 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _BOOL, _INT64, _advanced, _basic, is_mask, is_places
+from autodiff.ops.indexing import _BOOL, _INT64, _advanced, _basic, _placed, is_mask, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector, fits_along
 from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
@@ -182,15 +182,9 @@ def index_put_(
         if item is not None and not isinstance(item, Tensor):
             raise must_be("index_put_", "indices", "tuple of Tensors", item)
         items.append(slice(None) if item is None else item)
-    if (
-        len(items) == 1
-        and x._p.ndim
-        and isinstance(items[0], Tensor)
-        and items[0]._p.dtype == _INT64
-        and items[0]._p.ndim
-    ):
-        return write_at(x, Indices(items), values, accumulate)
-    y, left = _basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
+    y, left = _placed(x, tuple(items)) or _basic(
+        x, tuple([reshape(i, 1) if _is_number(i) else i for i in items])
+    )
     if not left:
         raise TypeError("index_put_(): at least one index tensor is needed")
     write_at(*_advanced(y, left), values, accumulate)

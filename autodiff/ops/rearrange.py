@@ -17,13 +17,14 @@ from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
+    contiguous,
     of_a_number,
     reshape,
     squeeze,
     t,
     transpose,
     unsqueeze,
-    view,
+    viewed,
 )
 from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, sizes_of
 from autodiff.tensor import Tensor
@@ -157,7 +158,8 @@ def ravel(input: Tensor) -> Tensor:
     >>> ad.tensor([[1, 2], [3, 4]]).ravel()
     tensor([1, 2, 3, 4])
     """
-    return reshape(input.contiguous(), -1)
+    x = contiguous(input)
+    return viewed(x, [x._p.numel])
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
@@ -183,7 +185,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     if not wanted or -1 in wanted or math.prod(wanted) != shape[d]:
         wanted = _unflattened(input, d, shape[d], wanted)
     shape[d : d + 1] = wanted
-    return view(input, shape)
+    return viewed(input, shape)
 
 
 def _unflattened(input: Tensor, d: int, size: int, wanted: list[int]) -> list[int]:
