@@ -352,6 +352,15 @@ def _scatter_masked(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(f"{_few(size)} ({count})")
     if _is_written(x, places._p, source, False):
         return x
+    if mode.grad and live_node(source) is None:
+        check_writable(x, "masked_scatter_")
+        edge = live_node(x)
+        if not lib.ad_put(x._p, places._p, source._p, False):
+            if edge is not None:
+                args = (Indices([places]), False)
+                rebase(x, _masked_scatter.record((x, source), [edge, None], args, x._p))
+            return x
+        take_failure()  # of what does not lie in rows
     values = _slice(reshape(source, -1), 0, 0, count, 1)
     return _put_flat(x, places, values, False, _masked_scatter)
 
