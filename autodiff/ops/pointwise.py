@@ -269,7 +269,7 @@ class PointwiseOp:
             node.versions = versions
             if lines.left > 0 and p is not _NO_RESULT:  # whose node is not whole yet
                 note_line(node)
-        unlike = p.unlike
+        unlike = p.unlike & wanted
         node.metas = metas(tensors, edges, unlike, None) if unlike else None
         return node
 
