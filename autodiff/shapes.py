@@ -139,7 +139,7 @@ def broadcast(shapes: Sequence[Sequence[int]]) -> Size | None:
             if size != 1 and out[d] not in (1, size):
                 return None
             out[d] = size if size != 1 else out[d]
-    return Size(out)
+    return tuple.__new__(Size, out)
 
 
 def contiguous_strides(shape: Sequence[int]) -> list[int]:

@@ -132,13 +132,16 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
             f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}: "
             f"{' and '.join(operand_text(x._p) for x in (input, mat, vec))}"
         )
-    rows = a.shape[0]
-    if a.shape[1] != v.shape[0] or (c.ndim and c.shape[0] not in (1, rows)):
+    try:
+        return _sum(input, mv, mat, vec, beta, alpha)
+    except RuntimeError:
+        rows = a.shape[0]
+        if a.shape[1] == v.shape[0] and (not c.ndim or c.shape[0] in (1, rows)):
+            raise
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
-        )
-    return _sum(input, mv, mat, vec, beta, alpha)
+        ) from None
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def guarded(
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
             return elsewhere(call, args, kwargs)
-        if kwargs or len(args) > soonest:
+        if flags and (kwargs or len(args) > soonest):
             _check_flags(function, flags, args, kwargs)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster

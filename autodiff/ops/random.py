@@ -230,7 +230,7 @@ def normal(
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
         for value in (mean, std):
-            if not isinstance(dtypes.plain(value), (int, float)):
+            if type(value) is not float and not isinstance(dtypes.plain(value), (int, float)):
                 raise TypeError(
                     f"normal(): mean and std must be tensors or numbers, not {type(value).__name__}"
                 )

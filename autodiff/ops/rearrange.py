@@ -17,6 +17,7 @@ from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
+    _view,
     contiguous,
     of_a_number,
     reshape,
@@ -182,6 +183,10 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     d, wanted = dim_index(dim, len(shape)), sizes_of((sizes,), "unflatten")
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
+    split = [*shape[:d], *wanted, *shape[d + 1 :]]
+    p = lib.ad_view(input._p, len(split), split) if wanted and input._p.numel else NULL
+    if p:
+        return _view.result(input, p, (split,))
     if not wanted or -1 in wanted or math.prod(wanted) != shape[d]:
         wanted = _unflattened(input, d, shape[d], wanted)
     shape[d : d + 1] = wanted
