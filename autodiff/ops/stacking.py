@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.ops.base import called, titled
 from autodiff.ops.join import cat, joined, stacked
-from autodiff.ops.views import _expand, _unsqueeze, reshape
+from autodiff.ops.views import _expand, _unsqueeze, _view, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -113,7 +113,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     given = _given(tensors, "broadcast_tensors")
     shapes = [x.shape for x in given]
     shape = broadcast(shapes) or broadcast_shapes(*shapes)  # which words what is wrong
-    return tuple([_expand(x, shape) for x in given])
+    return tuple([_expand.call(x, shape) for x in given])
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
@@ -151,7 +151,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     shape = [x._p.numel for x in given]
     n = len(given)
     grids = [
-        _expand(reshape(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
+        _expand.call(_view.call(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
         for d, x in enumerate(given)
     ]
     if swapped:
