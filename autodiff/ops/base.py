@@ -211,8 +211,16 @@ class Op:
         edge = x._node if base is None else live_node(x)
         if edge is None or (unrecorded and not mode.grad):
             y._node = None
-        else:
+        elif self.bilinear or self.saves:
             y._node = self.record((x,), (edge,), args, p)
+        else:  # as `record`, in the fewest steps
+            y._node = node = OpNode()
+            node.op = self
+            node.args = args
+            node.edges = (edge,)
+            node.saved = ()
+            if self.shaped:
+                node.shape = x.shape
         if self.view:
             if base is None or (x._acc is not None and x._acc is x._node):
                 base = x  # a leaf is a base, though it may be a view

@@ -15,6 +15,7 @@ from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import OUTPUT, Op, OpNode, is_untold
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.declare import exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
@@ -87,10 +88,10 @@ def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> 
     if d is None and x.is_floating_point():
         y = op(x, *args)
     elif d is not None and d.is_floating_point:
-        y = op(x.to(d), *args)
+        y = op(to_dtype(x, d), *args)
     else:
-        y = op(x.to(dtypes.int64 if d is None else d).to(dtypes.int64), *args)
-        y = y if d is None else y.to(d)
+        y = op(to_dtype(to_dtype(x, dtypes.int64 if d is None else d), dtypes.int64), *args)
+        y = y if d is None else to_dtype(y, d)
     return written(op.name, out, y, x)
 
 
