@@ -25,7 +25,7 @@ def _copy_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return over, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
 
 
-_copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
+_copy: Op = Op("copy", lambda *_: None, _copy_rule, shaped=False, grad_name="CopyBackwards")
 
 
 _NUMBERS = frozenset([bool, int, float])

@@ -13,7 +13,7 @@ from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-_version2 = lib.ad_version2
+_version, _version2 = lib.ad_version, lib.ad_version2
 OUTPUT = -1
 OPS: dict[str, Op] = {}
 
@@ -268,6 +268,11 @@ class Op:
                 saved = (tensors[0]._p,)
             else:
                 saved = (tensors[0]._p, tensors[1]._p)
+        elif len(saves) == 2:
+            i, k = saves
+            saved = p if i < 0 else tensors[i]._p, p if k < 0 else tensors[k]._p
+        elif len(saves) == 1:
+            saved = (p if saves[0] < 0 else tensors[saves[0]]._p,)
         elif saves:
             saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
         else:
@@ -275,8 +280,13 @@ class Op:
             return node
         node.saved = saved
         if saved:
+            n = len(saved)
             node.versions = versions = (
-                _version2(saved[0], saved[1]) if len(saved) == 2 else version_sum(saved)
+                _version2(saved[0], saved[1])
+                if n == 2
+                else _version(saved[0])
+                if n == 1
+                else version_sum(saved)
             )
             if versions < 0:
                 raise unsavable()

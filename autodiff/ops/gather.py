@@ -117,8 +117,8 @@ def _put_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_put: Op = Op("index_put", lambda *_: None, _put_rule)
-_put_added: Op = Op("index_add", lambda *_: None, _put_rule)
+_put: Op = Op("index_put", lambda *_: None, _put_rule, shaped=False)
+_put_added: Op = Op("index_add", lambda *_: None, _put_rule, shaped=False)
 
 
 def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception) -> Exception:

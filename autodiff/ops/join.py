@@ -37,7 +37,7 @@ def _cat_forward(*args: Any) -> Any:
     return lib.ad_cat(len(ps), ps, dim, d)
 
 
-_cat: Op = Op("cat", _cat_forward, _cat_rule)
+_cat: Op = Op("cat", _cat_forward, _cat_rule, shaped=False)
 _LIKE_ALL = -1  # the dtype that all have, in place of one
 
 
@@ -128,7 +128,7 @@ def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
     ]
 
 
-_stack: Op = Op("stack", _stack_forward, _stack_rule)
+_stack: Op = Op("stack", _stack_forward, _stack_rule, shaped=False)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -34,7 +34,7 @@ from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
 
-_index_copy: Op = Op("index_copy", lambda *_: None, _put_rule)
+_index_copy: Op = Op("index_copy", lambda *_: None, _put_rule, shaped=False)
 
 
 def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -49,7 +49,7 @@ def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_index_fill: Op = Op("index_fill", lambda *_: None, _fill_rule)
+_index_fill: Op = Op("index_fill", lambda *_: None, _fill_rule, shaped=False)
 
 
 def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
