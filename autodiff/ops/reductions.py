@@ -253,8 +253,7 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
     values, places = fresh(out[0], name), own(out[1], name)
     if not mode.grad or live_node(x) is None:
         return wrap(values), places
-    index = places if kept else unsqueeze(places, dim)
-    return chosen(_CHOICES[name], x, values, index, dim, kept), places
+    return chosen(_CHOICES[name], x, values, places, dim, kept), places
 
 
 def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
