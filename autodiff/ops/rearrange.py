@@ -184,9 +184,12 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
     split = [*shape[:d], *wanted, *shape[d + 1 :]]
-    p = lib.ad_view(input._p, len(split), split) if wanted and input._p.numel else NULL
-    if p:
-        return _view.result(input, p, (split,))
+    try:
+        p = lib.ad_view(input._p, len(split), split) if wanted and input._p.numel else NULL
+        if p:
+            return _view.result(input, p, (split,))
+    except OverflowError:
+        pass  # an integer past 64 bits, which is refused below
     if not wanted or -1 in wanted or math.prod(wanted) != shape[d]:
         wanted = _unflattened(input, d, shape[d], wanted)
     shape[d : d + 1] = wanted

@@ -101,7 +101,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
             "Shape mismatch: objects cannot be broadcast to a single shape: "
             + ", ".join(str(list(s)) for s in given)
         )
-    return found
+    return Size(found)  # which refuses other numbers
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
