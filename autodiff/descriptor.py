@@ -19,10 +19,11 @@ else:
 _gc = ffi.gc
 _free = lib.ad_free
 _unpack = ffi.unpack
-_shape_key = lib.ad_shape_key
+_shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key
 
 _DTYPES = dtypes.ALL
 _shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
+_strides: dict[int, tuple[int, ...]] = {}  # by ad_stride_key
 
 
 _format = memory_format  # which is an argument's name, too
@@ -35,6 +36,15 @@ def _note_shape(key: int, p: Any) -> Size:
             _shapes.clear()
         _shapes[key] = shape
     return shape
+
+
+def _note_strides(key: int, p: Any) -> tuple[int, ...]:
+    strides = tuple(_unpack(p.strides, p.ndim))
+    if key:
+        if len(_strides) > 4096:
+            _strides.clear()
+        _strides[key] = strides
+    return strides
 
 
 def _never(name: str) -> Any:
@@ -93,8 +103,11 @@ class Described(TensorMethods):
         (3, 1)
         """
         p = self._p
-        strides = tuple(_unpack(p.strides, p.ndim))
-        return strides if dim is None else strides[dim_index(dim, self.ndim)]
+        if dim is not None:
+            return self.stride()[dim_index(dim, p.ndim)]
+        key = _stride_key(p)
+        found = _strides.get(key)
+        return _note_strides(key, p) if found is None else found
 
     def storage_offset(self) -> int:
         """The position of the first element in the storage, in elements.

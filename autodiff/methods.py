@@ -107,7 +107,7 @@ def _expand_as(self: Tensor, other: Tensor) -> Tensor:
     tensor([[1, 2],
             [1, 2]])
     """
-    return views.expand(self, other.shape)
+    return views.expanded(self, other.shape)
 
 
 def _view_as(self: Tensor, other: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def _view_as(self: Tensor, other: Tensor) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
-    return views.view(self, other.shape)
+    return views.viewed(self, other.shape)
 
 
 def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:

@@ -137,13 +137,15 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
 
 def broadcast(shapes: Sequence[Sequence[int]]) -> Size | None:
     """The shape that shapes broadcast to; None where they do not."""
+    if len(shapes) == 2 and shapes[0] == shapes[1]:
+        return Size(shapes[0])
     out = [1] * max(map(len, shapes), default=0)
     for shape in shapes:
         for d, size in enumerate(shape, len(out) - len(shape)):
             if size != 1 and out[d] not in (1, size):
                 return None
             out[d] = size if size != 1 else out[d]
-    return Size(out)
+    return tuple.__new__(Size, out)
 
 
 def contiguous_strides(shape: Sequence[int]) -> list[int]:

@@ -21,8 +21,18 @@ _OF_GRAD = (
 _warned: list[bool] = []  # once in a program, as PyTorch does
 _FIELDS = ("", "u8", "i8", "i16", "i32", "i64", "", "", "f32", "f64")  # of descriptors
 _FORMATS: Any = "?Bbhiq  fd"  # of memoryviews; those of 16 bits are taken as float32
-_kinds: dict[str, Any] = {}  # NumPy's of these, which take long to be made of texts
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
+_numpy: Any = None  # imported once it is asked for; what it has of our dtypes, by their codes
+_kinds: list[Any] = []
+
+
+def _learnt() -> list[Any]:
+    global _numpy
+    import numpy
+
+    _numpy = numpy
+    _kinds[:] = [numpy.dtype(each) if each else None for each in _TYPESTR]
+    return _kinds
 
 
 def _flag(x: Valued) -> bool:
@@ -89,34 +99,31 @@ class Valued(Described):
         >>> ad.tensor([1, 2]).numpy()
         array([1, 2])
         """
-        if not force and mode.grad and self.requires_grad:
+        if not force and self.requires_grad and mode.grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
         p = self._p
-        kind = _TYPESTR[p.dtype]
-        if not kind:
+        kind = (_kinds or _learnt())[p.dtype]
+        if kind is None:
             raise TypeError("Got unsupported ScalarType BFloat16")
         if changes.recorder is not None:
             looked_at()
-        import numpy
-
-        size, count, steps = dtypes.ALL[p.dtype].itemsize, p.numel, None
+        count, steps = p.numel, None
         if not count:
-            return numpy.empty(self.shape, kind)
+            return _numpy.empty(self.shape, kind)
         if not p.contiguous:
+            size = kind.itemsize
             steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
             count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
         if lib.ad_readonly(p):  # of a buffer, an array could be made writable
             at = p.address, True
-            about = {"version": 3, "shape": self.shape, "typestr": kind, "data": at}
+            about = {"version": 3, "shape": self.shape, "typestr": kind.str, "data": at}
             about["strides"] = steps
-            return numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
-        memory = _buffer(_gc(p.data, lambda _: p), count * size)  # which keeps the descriptor
-        if not _kinds:
-            _kinds.update({each: numpy.dtype(each) for each in _TYPESTR if each})
-        return numpy.ndarray(self.shape, _kinds[kind], memory, 0, steps)
+            return _numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
+        memory = _buffer(_gc(p.data, lambda _: p), count * kind.itemsize)  # keeps the descriptor
+        return _numpy.ndarray(self.shape, kind, memory, 0, steps)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()

@@ -101,8 +101,9 @@ ad_tensor *ad_dlpack_import(void *managed, int with_version);
 void *ad_dlpack_export(const ad_tensor *x, int with_version, int copied);
 void ad_dlpack_delete(void *managed, int with_version); /* of one that nobody took */
 void ad_free(ad_tensor *x);
-/* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
+/* The shape or strides as a number, 14 bits a dimension above a 1; 0 where that is too small. */
 int64_t ad_shape_key(const ad_tensor *x);
+int64_t ad_stride_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
 int64_t ad_storage_bytes(const ad_tensor *x);
 int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */

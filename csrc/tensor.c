@@ -142,15 +142,18 @@ ad_tensor *ad_aside(const ad_tensor *x) {
 
 /* ---- identity and versions ---- */
 
-int64_t ad_shape_key(const ad_tensor *x) {
+static int64_t key_of(const int64_t *sizes, int n) {
     int64_t key = 1, all = 0;
-    if (x->ndim > 4) return 0;
-    for (int d = 0; d < x->ndim; d++) {
-        all |= x->shape[d];
-        key = key << 14 | (x->shape[d] & ((1 << 14) - 1));
+    if (n > 4) return 0;
+    for (int d = 0; d < n; d++) {
+        all |= sizes[d];
+        key = key << 14 | (sizes[d] & ((1 << 14) - 1));
     }
     return all >> 14 ? 0 : key;
 }
+
+int64_t ad_shape_key(const ad_tensor *x) { return key_of(x->shape, x->ndim); }
+int64_t ad_stride_key(const ad_tensor *x) { return key_of(x->strides, x->ndim); }
 
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
 int64_t ad_storage_bytes(const ad_tensor *x) { return x->storage->nbytes; }

@@ -302,3 +302,16 @@ def test_bools_of_any_byte_can_be_looked_at() -> None:
     assert flags.tolist() == [True, True, True, False]
     assert flags.view(2, 2).tolist() == [[True, True], [True, False]]
     assert repr(flags) == "tensor([ True,  True,  True, False])"
+
+
+def test_strides_are_those_of_the_memory() -> None:
+    rows, long = ad.zeros(2, 3, 4), ad.zeros(70_000)
+    layouts = [
+        rows, rows.permute(2, 0, 1), rows[:, ::2], rows[:, :, 3], rows.expand(5, 2, 3, 4),
+        rows.reshape(2, 3, 2, 2, 1).permute(4, 3, 2, 1, 0), long[::3], long.expand(3, 70_000),
+        long.reshape(2, 35_000).t(), ad.zeros(()),
+    ]  # fmt: skip
+    for x in layouts * 2:  # what is asked again is told from what was asked before
+        found = [step // x.element_size() for step in x.numpy().strides]
+        assert x.stride() == tuple(found)
+        assert [x.stride(d) for d in range(x.ndim)] == found

@@ -226,12 +226,14 @@ def addcmul(
 
 def check_quotient(name: str, *operands: Any) -> None:
     """RuntimeError where the quotient would be one of integers."""
-    if all(isinstance(x, Tensor) and not x.is_floating_point() for x in operands):
-        kinds = " and ".join(repr(x.dtype) for x in operands)
-        raise RuntimeError(
-            f"Integer division with {name} is not supported: tensor1 and tensor2 are {kinds}. Use "
-            "input + value * (tensor1 / tensor2), or convert one of them to a float dtype."
-        )
+    for x in operands:
+        if not isinstance(x, Tensor) or x._p.dtype >= dtypes.FIRST_FLOAT:
+            return
+    kinds = " and ".join(repr(x.dtype) for x in operands)
+    raise RuntimeError(
+        f"Integer division with {name} is not supported: tensor1 and tensor2 are {kinds}. Use "
+        "input + value * (tensor1 / tensor2), or convert one of them to a float dtype."
+    )
 
 
 def addcdiv(

@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, has_history, titled
+from autodiff.ops.base import Op, OpNode, has_history, is_untold, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact, scalar
 from autodiff.ops.elementwise import where_
@@ -25,7 +25,7 @@ def _copy_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return over, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
 
 
-_copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
+_copy: Op = Op("copy", lambda *_: None, _copy_rule, shaped=False, grad_name="CopyBackwards")
 
 
 _NUMBERS = frozenset([bool, int, float])
@@ -40,7 +40,9 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     if type(src) in _NUMBERS:
         src = number_of(src)  # type: ignore[arg-type]
     base = x._base
-    if not has_history((x, src)) and (base is None or live_node(base) is None):
+    if is_untold(x, src) or (
+        not has_history((x, src)) and (base is None or live_node(base) is None)
+    ):
         if not lib.ad_copy(x._p, src._p):
             return x
         take_failure()  # to be met again
@@ -73,6 +75,8 @@ def named_(x: Tensor, src: Tensor, title: str | None) -> Tensor:
 
 def replace_(x: Tensor, y: Tensor) -> Tensor:
     """Write over x what was computed from it, under the name that has."""
+    if is_untold(x, y):
+        return copy_(x, y)
     return named_(x, y, None if y._node is None else y._node.name())
 
 

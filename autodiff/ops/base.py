@@ -13,7 +13,7 @@ from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-_version2 = lib.ad_version2
+_version, _version2 = lib.ad_version, lib.ad_version2
 OUTPUT = -1
 OPS: dict[str, Op] = {}
 
@@ -44,6 +44,8 @@ def called(title: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs) if kwargs else function(*args)  # much faster
+            if type(result) is Tensor and result._node is None:
+                return result  # at once: what is recorded takes longer anyway
             for y in result if isinstance(result, tuple) else (result,):
                 if y._node is not None and mode.grad:  # else y may be an out=
                     for given in args:
@@ -179,17 +181,24 @@ class Op:
 
     def each(self, x: Tensor, calls: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...]:
         """The views of one tensor by each of several arguments."""
-        if x._node is not None or x._base is not None:
-            return tuple([self.call(x, *args) for args in calls])
-        found, p, forward = [], x._p, self.forward
+        base, p, forward = x._base, x._p, self.forward
+        edge = x._node if base is None else live_node(x)
+        if unrecorded and not mode.grad:
+            edge = None
+        if base is None or (x._acc is not None and x._acc is x._node):
+            base = x  # a leaf is a base, though it may be a view
+        base_node, given, edges = base._node, (x,), (edge,)
+        found = []
         for args in calls:
             q = forward(p, *args)
             if not q:
                 raise error(self.public, p)
             y = blank()
-            y._p = _gc(q, _free)
-            y._node = y._acc = y._base_node = None
-            y._base = x
+            y._p = q = _gc(q, _free)
+            y._node = None if edge is None else self.record(given, edges, args, q)
+            y._acc = None
+            y._base = base
+            y._base_node = base_node
             found.append(y)
         return tuple(found)
 
@@ -202,8 +211,16 @@ class Op:
         edge = x._node if base is None else live_node(x)
         if edge is None or (unrecorded and not mode.grad):
             y._node = None
-        else:
+        elif self.bilinear or self.saves:
             y._node = self.record((x,), (edge,), args, p)
+        else:  # as `record`, in the fewest steps
+            y._node = node = OpNode()
+            node.op = self
+            node.args = args
+            node.edges = (edge,)
+            node.saved = ()
+            if self.shaped:
+                node.shape = x.shape
         if self.view:
             if base is None or (x._acc is not None and x._acc is x._node):
                 base = x  # a leaf is a base, though it may be a view
@@ -251,6 +268,11 @@ class Op:
                 saved = (tensors[0]._p,)
             else:
                 saved = (tensors[0]._p, tensors[1]._p)
+        elif len(saves) == 2:
+            i, k = saves
+            saved = p if i < 0 else tensors[i]._p, p if k < 0 else tensors[k]._p
+        elif len(saves) == 1:
+            saved = (p if saves[0] < 0 else tensors[saves[0]]._p,)
         elif saves:
             saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
         else:
@@ -258,8 +280,13 @@ class Op:
             return node
         node.saved = saved
         if saved:
+            n = len(saved)
             node.versions = versions = (
-                _version2(saved[0], saved[1]) if len(saved) == 2 else version_sum(saved)
+                _version2(saved[0], saved[1])
+                if n == 2
+                else _version(saved[0])
+                if n == 1
+                else version_sum(saved)
             )
             if versions < 0:
                 raise unsavable()

@@ -40,17 +40,29 @@ def _factor(name: str, value: Any, integers: bool) -> Any:
     return int(value) if integers else value
 
 
-@in_float32
 def _sum(
     input: Tensor, multiply: Callable[..., Tensor], a: Tensor, b: Tensor, beta: Any, alpha: Any
 ) -> Tensor:
     """beta * input + alpha * (a times b); where beta is 0, no nans of the input come through."""
+    plain = type(beta) is type(alpha) is int and beta == alpha == 1
+    if plain and input._p.dtype not in dtypes.HALF_CODES:
+        product = multiply(a, b)
+        q = product._p
+        if input._p.dtype == q.dtype:
+            y = add.call(input, product)
+            p = y._p
+            if p.ndim == q.ndim and p.numel == q.numel > 0:  # input has broadcast, if any has
+                return y
+    return _blended(input, multiply, a, b, beta, alpha)
+
+
+@in_float32
+def _blended(
+    input: Tensor, multiply: Callable[..., Tensor], a: Tensor, b: Tensor, beta: Any, alpha: Any
+) -> Tensor:
+    """The same with any factors; words what is wrong."""
     product = multiply(a, b)
-    q, d = product._p, product._p.dtype
-    if type(beta) is type(alpha) is int and beta == alpha == 1 and input._p.dtype == d:
-        y = add.call(input, product)
-        if y._p.ndim == q.ndim and y._p.numel == q.numel > 0:  # input has broadcast, if any has
-            return y
+    d = product._p.dtype
     integers = d < dtypes.FIRST_FLOAT
     if not type(beta) is type(alpha) is int:
         beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
@@ -120,13 +132,16 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
             f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}: "
             f"{' and '.join(operand_text(x._p) for x in (input, mat, vec))}"
         )
-    rows = a.shape[0]
-    if a.shape[1] != v.shape[0] or (c.ndim and c.shape[0] not in (1, rows)):
+    try:
+        return _sum(input, mv, mat, vec, beta, alpha)
+    except RuntimeError:
+        rows = a.shape[0]
+        if a.shape[1] == v.shape[0] and (not c.ndim or c.shape[0] in (1, rows)):
+            raise
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
-        )
-    return _sum(input, mv, mat, vec, beta, alpha)
+        ) from None
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
+from autodiff.native import lib
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
@@ -58,14 +59,17 @@ def _takes(out: Tensor, tensors: list[Tensor]) -> bool:
     """Whether all have one shape and dtype, but for numbers, and nothing is recorded."""
     if type(out) is not Tensor or out._node is not None or out._base is not None:
         return False
-    d, size = out._p.dtype, out.shape
+    q = out._p
+    d, key = q.dtype, _shape_key(q)
+    if not key or d < dtypes.FIRST_FLOAT:
+        return False
     for x in tensors:
         p = x._p
         if x._node is not None or x._base is not None:
             return False
-        if not p.number and (p.dtype != d or x.shape is not size):
+        if not p.number and (p.dtype != d or _shape_key(p) != key):
             return False
-    return bool(d >= dtypes.FIRST_FLOAT)
+    return True
 
 
 def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
@@ -81,6 +85,7 @@ def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
 
 
 _BOOL = dtypes.bool.code
+_shape_key = lib.ad_shape_key
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
-from autodiff.ops.base import has_history
 from autodiff.ops.numbers import numbers, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
 
@@ -128,10 +127,15 @@ def _general(op: PointwiseOp) -> Callable[..., Tensor]:
 def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
     """The result of a call, with its node where a gradient is wanted."""
     y = wrap(p)
-    if op.differentiable and has_history(xs):
-        edges = [x._node if x._base is None else live_node(x) for x in xs]
-        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
-        if wanted and (not unrecorded or mode.grad):
+    if op.differentiable and (not unrecorded or mode.grad):
+        edges, wanted, bit = [], 0, 1
+        for x in xs:
+            edge = x._node if x._base is None else live_node(x)
+            edges.append(edge)
+            if edge is not None:
+                wanted |= bit
+            bit <<= 1
+        if wanted:
             y._node = op.record(xs, edges, wanted, p)
     return y
 

@@ -49,6 +49,8 @@ def to(
         wanted = None
     elif type(wanted) is Tensor:
         wanted = wanted.dtype
+    elif type(dtype) is _DTYPE and not args and device is None:
+        wanted = dtype
     elif type(wanted) is not _DTYPE:
         form = (
             "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)

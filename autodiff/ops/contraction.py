@@ -9,12 +9,12 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
 from autodiff.node import Node, mode, unrecorded
-from autodiff.ops.base import Op, OpNode, has_history, titled
+from autodiff.ops.base import Op, OpNode, has_history, is_untold, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node, own
 
 
 def _product_rule(
@@ -330,6 +330,8 @@ def batches(op: str, input: Tensor, mat2: Tensor) -> Tensor:
     if not p:
         check_batches(op, input, mat2)
         raise error(op, a, b)
+    if is_untold(input, mat2):
+        return own(p, op)
     return _batches.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
 
 

@@ -351,9 +351,10 @@ def arange(
 
 def ends_of(start: Any, end: Any, steps: int, d: dtype) -> list[float]:
     """The first and the last number. RuntimeError where the dtype cannot hold one."""
+    if not steps:
+        return [0.0, 0.0]
     used = (start, end) if steps > 1 else (start, start)
-    ends = [v.item() if isinstance(v, Tensor) else v for v in used]
-    return [float(exact(v, d)) for v in ends] if steps else [0.0, 0.0]
+    return [float(exact(v.item() if isinstance(v, Tensor) else v, d)) for v in used]
 
 
 def linspace(

@@ -9,9 +9,10 @@ from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
-from autodiff.native import describe, lib, looked_at, take_failure
+from autodiff.native import describe, error, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import Op, called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.declare import FUNCTIONS, where
 from autodiff.ops.extremes import _MAX, _MIN, _amax, _amin, extreme_over
 from autodiff.ops.gather import nonzero
@@ -23,10 +24,9 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _native, _prepared, _restore
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
-from autodiff.ops.slices import index_add
-from autodiff.ops.views import _slice, clone
+from autodiff.ops.views import _slice, clone, zeros_p
 from autodiff.shapes import dim_index, dim_mask
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, own, wrap
 
 __all__ = [
     "aminmax", "argwhere", "bincount", "count_nonzero", "diff", "dist", "nansum", "norm",
@@ -191,7 +191,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
     if changes.recorder is not None:
         looked_at()
-    places: Tensor = input.to(dtypes.int64)
+    places: Tensor = to_dtype(input, dtypes.int64)
     counts = lib.ad_bincount(places._p, max(operator.index(minlength), 0))
     if not counts:
         failure = take_failure()
@@ -205,8 +205,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise RuntimeError("weights should be 1-d and have the same length as input")
     if weights is None:
         return found
-    weights = weights.detach()
-    if weights.dtype is not dtypes.float32:
-        weights = weights.to(dtypes.float64)
-    sums: Tensor = index_add(weights.new_zeros(found.shape), 0, places, weights)
-    return sums
+    if weights._p.dtype != dtypes.float32.code:
+        weights = to_dtype(weights, dtypes.float64)
+    sums = zeros_p(weights._p.dtype, found.shape)
+    if lib.ad_index_put(sums, 0, 1, [places._p], weights._p, True):
+        raise error("bincount", sums, weights._p)
+    return wrap(sums)

@@ -21,7 +21,7 @@ _diagonal: Op = Op("diagonal", lib.ad_diagonal,
         lambda node, g: (_diag_embed(g, node.shape, *node.args),), view=True)  # fmt: skip
 _diag_embed: Op = Op(
     "diag_embed",
-    lambda p, shape, *where: lib.ad_diag_embed(p, len(shape), shape, *where),
+    lambda p, shape, k, d1, d2: lib.ad_diag_embed(p, len(shape), shape, k, d1, d2),
     lambda node, g: (_diagonal(g, *node.args[1:]),),
     shaped=False,
 )
@@ -61,12 +61,16 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     >>> ad.diag_embed(ad.tensor([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
-    d1, d2 = _plane("diag_embed", dim1, dim2, input.ndim + 1)
-    k, shape = operator.index(offset), list(input.shape)
+    n = input._p.ndim
+    d1, d2 = _plane("diag_embed", dim1, dim2, n + 1)
+    k, shape = operator.index(offset), [*input.shape]
     size = shape.pop() + abs(k)
-    for d in sorted((d1, d2)):
-        shape.insert(d, size)
-    return _diag_embed(input, shape, k, d1, d2)
+    if d1 + 1 == d2 == n:
+        shape += size, size
+    else:
+        for d in sorted((d1, d2)):
+            shape.insert(d, size)
+    return _diag_embed.call(input, shape, k, d1, d2)
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
-from autodiff.native import NULL, lib
+from autodiff.native import NULL, error, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.diagonals import triu_indices
+from autodiff.ops.elementwise import neg, sub
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import common_batch
-from autodiff.ops.norms import _SHARE, _order, norm_slope, vector_norm
+from autodiff.ops.norms import _SHARE, _norm_forward, _order, norm_slope
+from autodiff.ops.reductions import KINDS
 from autodiff.ops.slices import index_add_, index_select
-from autodiff.ops.views import mT, select, unsqueeze
-from autodiff.tensor import Tensor, wrap
+from autodiff.ops.views import mT, select, unsqueeze, zeros_p
+from autodiff.tensor import Tensor, own, wrap
 
 _MODES = (
     "use_mm_for_euclid_dist_if_necessary",
@@ -90,16 +93,27 @@ def cdist(
     return _distances(x1, x2, order, many, by_default)
 
 
-def _between(x1: Tensor, x2: Tensor, order: float) -> Tensor:
+def _apart(p: Any, dim: int) -> Tensor:
+    """With a dimension more."""
+    return own(lib.ad_unsqueeze(p, dim), "cdist", p)
+
+
+def _between(a: Any, b: Any) -> Tensor:
+    """The differences of all rows, (..., m, n, k)."""
+    return sub.call(_apart(a, a.ndim - 1), _apart(b, b.ndim - 2))
+
+
+def _lengths(difference: Tensor, order: float) -> Any:
     """The definition: norms of differences; 0 of no columns."""
-    difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
-    return vector_norm(difference, order if x1.shape[-1] else 2, -1)
+    p = difference._p
+    last = p.ndim - 1
+    return _norm_forward(p, 1 << last, False, order if p.shape[last] else 2)
 
 
 def _cdist_forward(a: Any, b: Any, order: float) -> Any:
     if order in _ORDERS:
         return lib.ad_distances(a, b, order)
-    return lib.ad_alias(_between(wrap(a), wrap(b), order)._p)
+    return _lengths(_between(a, b), order)
 
 
 def _cdist_rule(
@@ -111,7 +125,21 @@ def _cdist_rule(
     return slope.sum(n - 1), -slope.sum(n - 2) if node.needs(1) else None
 
 
-_cdist: Op = Op("cdist", _cdist_forward, _cdist_rule, saves=(0, 1, OUTPUT), shaped=False)
+def _cdist_sweep(node: OpNode, g: Tensor) -> tuple[Tensor | None, ...]:
+    x, y, d = node.unpack()
+    n = d.ndim
+    slope = norm_slope(node.args[0], _apart(g._p, n), _between(x, y), _apart(d, n), (n,))._p
+    dx, dy = (
+        own(lib.ad_reduce(KINDS["sum"], slope, 1 << k, False, slope.dtype), "cdist", slope)
+        if node.needs(i)
+        else None
+        for i, k in enumerate((n - 1, n - 2))
+    )
+    return dx, None if dy is None else neg.call(dy)
+
+
+_cdist: Op = Op("cdist", _cdist_forward, _cdist_rule, saves=(0, 1, OUTPUT), shaped=False,
+        sweep=_cdist_sweep)  # fmt: skip
 
 
 @in_float32
@@ -125,9 +153,16 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool, either: bool) -
 def _pdist_forward(p: Any, order: float) -> Any:
     if order in _ORDERS:
         return lib.ad_distances(p, NULL, order)
-    x = wrap(p)
-    i, j = triu_indices(x.shape[0], x.shape[0], 1)
-    return lib.ad_alias(vector_norm(x[i] - x[j], order if x.shape[1] else 2, 1)._p)
+    return _lengths(_of_pairs(p)[0], order)
+
+
+def _of_pairs(p: Any) -> tuple[Tensor, list[Any]]:
+    """The differences of each two rows, and which rows they are: the first, the others."""
+    n = p.shape[0]
+    pairs = fresh(lib.ad_triangle_indices(n, n, 1, False), "pdist", p)
+    places = [fresh(lib.ad_select(pairs, 0, k), "pdist", p) for k in (0, 1)]
+    rows = [own(lib.ad_index_get(p, 0, 1, [each]), "pdist", p) for each in places]
+    return sub.call(*rows), places
 
 
 def _pdist_rule(node: OpNode, g: Tensor, x: Tensor, d: Tensor) -> tuple[Tensor]:
@@ -138,7 +173,19 @@ def _pdist_rule(node: OpNode, g: Tensor, x: Tensor, d: Tensor) -> tuple[Tensor]:
     return (index_add_(index_add_(zero, 0, i, slope), 0, j, -slope),)
 
 
-_pdist: Op = Op("pdist", _pdist_forward, _pdist_rule, saves=(0, OUTPUT), shaped=False)
+def _pdist_sweep(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    x, d = node.unpack()
+    difference, places = _of_pairs(x)
+    slope = norm_slope(node.args[0], _apart(g._p, 1), difference, _apart(d, 1), (1,))
+    found = zeros_p(x.dtype, x.shape[0:2])
+    for each, part in zip(places, (slope, neg.call(slope)), strict=True):
+        if lib.ad_index_put(found, 0, 1, [each], part._p, True):
+            raise error("pdist", x)
+    return (wrap(found),)
+
+
+_pdist: Op = Op("pdist", _pdist_forward, _pdist_rule, saves=(0, OUTPUT), shaped=False,
+        sweep=_pdist_sweep)  # fmt: skip
 
 
 @called("PdistBackward0")

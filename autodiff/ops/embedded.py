@@ -14,11 +14,11 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.guard import strict
 from autodiff.ops.regions import as_strided
-from autodiff.ops.scatter import scatter_reduce
+from autodiff.ops.scatter import reduced_at
 from autodiff.ops.slices import fits_along
-from autodiff.ops.views import _expand, reshape, select
+from autodiff.ops.views import select
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own, wrap
 
 _View = Callable[[Tensor], Tensor]
 
@@ -180,10 +180,14 @@ def index_reduce(
     plain = at.dtype == int64.code and at.ndim == 1 and values.dtype == x.dtype and x.ndim > 0
     if not (plain and fits_along(input.shape, source.shape, d, at.numel)):
         _check_index_reduce(input, d, index, source)
-    shape = [-1, *[1] * (source.ndim - d - 1)] if source.ndim else []
-    places = _expand.call(reshape(to_dtype(index, int64), shape), source.shape)
+    at = to_dtype(index, int64)._p
+    steps = [0] * values.ndim  # all of a slice go where the index says
+    if steps and at.ndim:
+        steps[d] = at.strides[0]
+    q = lib.ad_as_strided(at, len(steps), source.shape, steps, lib.ad_offset(at))
     try:
-        return scatter_reduce(input, d, places, source, reduce, include_self=include_self)
+        places = own(q, "index_reduce", at)
+        return reduced_at(input, d, places, source, reduce, include_self)
     except RuntimeError as failure:
         if "out of bounds" in str(failure):
             raise IndexError(f"index_reduce(): {failure}") from None

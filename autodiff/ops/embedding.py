@@ -63,9 +63,9 @@ def _no_numbers(name: str, x: Tensor) -> Exception:
     )
 
 
-def _row_number(padding_idx: int | None, weight: Tensor) -> int | None:
-    if padding_idx is None:
-        return None
+def _row_number(padding_idx: int, weight: Tensor) -> int | None:
+    if weight._p.ndim != 2:
+        return None  # which is refused
     n = weight.shape[0]
     if not -n <= padding_idx < n:
         raise AssertionError(f"Padding_idx must be within num_embeddings: {padding_idx} of {n}")
@@ -94,14 +94,16 @@ def rows_of(
     by_frequency: bool,
 ) -> Tensor:
     """The rows of weight that input names, in its shape. IndexError where one is not there."""
-    if padding_idx is None and max_norm is None and not by_frequency:
+    padding = None if padding_idx is None else _row_number(padding_idx, weight)
+    if max_norm is None and not by_frequency:
         y = lib.ad_lookup(weight._p, input._p)
         if y:
-            kept = weight._node is not None or weight._base is not None
-            return _rows.result(weight, y, (Indices([input]) if kept else None, None))
+            if weight._node is None and weight._base is None:
+                return _rows.result(weight, y, (None, None))
+            scale = None if padding is None else to_dtype(input != padding, weight.dtype)
+            return _rows.result(weight, y, (Indices([input]), scale))
         take_failure()  # which is worded below, or there is none
     places = _positions(name, input, weight)
-    padding = _row_number(padding_idx, weight)
     try:
         if max_norm is not None:
             _renormed(weight, reshape(places, -1), max_norm, norm_type)

@@ -269,6 +269,9 @@ def logspace(
         start, end = int(start), int(end)
     d = dtype or get_default_dtype()
     exponents = linspace(start, end, steps, dtype=float64)
-    ends_of(start, end, 0 if steps == 1 else steps, d)
-    x = apply(_power_as(d), (base, exponents))
+    if d is not float64 and steps != 1:
+        ends_of(start, end, steps, d)
+    given = operand(base)
+    op = _power_as(d)
+    x = apply(op, (base, exponents)) if given is None else op.call(given, exponents)
     return x.requires_grad_() if requires_grad else x

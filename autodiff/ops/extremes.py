@@ -15,7 +15,6 @@ from autodiff.ops.guard import must_be
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _EVERY, KINDS, _dims, _native, _reduce_all, _restore
 from autodiff.ops.returned import Chosen, returned
-from autodiff.ops.views import unsqueeze
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, live_node, own, wrap
 
@@ -67,8 +66,7 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
     values, places = fresh(out[0], name), own(out[1], name)
     if not mode.grad or live_node(x) is None:
         return wrap(values), places
-    index = places if kept else unsqueeze(places, dim)
-    return chosen(_CHOICES[name], x, values, index, dim, kept), places
+    return chosen(_CHOICES[name], x, values, places, dim, kept), places
 
 
 def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:

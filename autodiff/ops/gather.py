@@ -117,8 +117,8 @@ def _put_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_put: Op = Op("index_put", lambda *_: None, _put_rule)
-_put_added: Op = Op("index_add", lambda *_: None, _put_rule)
+_put: Op = Op("index_put", lambda *_: None, _put_rule, shaped=False)
+_put_added: Op = Op("index_add", lambda *_: None, _put_rule, shaped=False)
 
 
 def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception) -> Exception:
@@ -210,14 +210,16 @@ def choice(name: str, grad_name: str) -> Op:
 
 
 def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) -> Tensor:
-    """The result of a choice: these values, of the places that `index` (of x's dimensions) names.
+    """The result of a choice: these values, of the places that `index` names.
 
-    Unless `kept`, the values are without the dimension.
+    Unless `kept`, both are without the dimension.
     """
     if not x._p.ndim:
         return clone(x)  # of a number there is no choice
     y = wrap(values)
     if mode.grad and (edge := live_node(x)) is not None:
+        if not kept:
+            index = own(lib.ad_unsqueeze(index._p, dim), op.name, index._p)
         y._node = op.record((x,), (edge,), (Indices([index], dim), kept), values)
     return y
 

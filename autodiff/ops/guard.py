@@ -61,7 +61,7 @@ def guarded(
     away and calls again.
     """
     names, known = parameters(function)
-    flags = _flags_of(function, known, len(names))
+    flags = {} if hasattr(function, "strict") else _flags_of(function, known, len(names))
     soonest = min(flags.values(), default=sys.maxsize)
     alone = method and not _kinds_of(function).keys() - {known[0]}
     if alone and not flags and "dim" not in known:
@@ -71,7 +71,7 @@ def guarded(
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
             return elsewhere(call, args, kwargs)
-        if kwargs or len(args) > soonest:
+        if flags and (kwargs or len(args) > soonest):
             _check_flags(function, flags, args, kwargs)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
@@ -261,6 +261,7 @@ def strict(function: F) -> F:
                 raise must_be(function.__name__, name, kind, value, position)
         return function(*args, **kwargs)
 
+    checked.strict = True  # type: ignore[attr-defined]
     return cast(F, checked)
 
 

@@ -37,7 +37,7 @@ def _cat_forward(*args: Any) -> Any:
     return lib.ad_cat(len(ps), ps, dim, d)
 
 
-_cat: Op = Op("cat", _cat_forward, _cat_rule)
+_cat: Op = Op("cat", _cat_forward, _cat_rule, shaped=False)
 _LIKE_ALL = -1  # the dtype that all have, in place of one
 
 
@@ -59,18 +59,25 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 2, 3, 4]])
     """
     given = tensors if type(tensors) in (list, tuple) else listed("cat", tensors)
+    found = joined(given, dim)
+    return _cat_any(list(given), dim) if found is None else found
+
+
+def joined(given: Sequence[Any], dim: int) -> Tensor | None:
+    """Tensors of one dtype, of equal sizes but in a dimension, joined; None of others."""
     try:
         ps = [x._p for x in given]
         p = lib.ad_cat(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL
     except (AttributeError, TypeError, OverflowError):
-        p = NULL
+        return None
     if not p:
-        return _cat_any(list(given), dim)
+        return None
     if not has_history(given):
         return own(p, "cat")
     d = dim % ps[0].ndim
-    sizes = [(x._p.shape[d], x.dtype, False) for x in given]
-    return _cat.result_of(given, p, (d, ps[0].dtype, sizes))
+    dtype = given[0].dtype
+    sizes = [(q.shape[d], dtype, False) for q in ps]
+    return _cat.result_of(given, p, (d, dtype.code, sizes))
 
 
 def _cat_any(given: list[Tensor], dim: int) -> Tensor:
@@ -121,7 +128,7 @@ def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
     ]
 
 
-_stack: Op = Op("stack", _stack_forward, _stack_rule)
+_stack: Op = Op("stack", _stack_forward, _stack_rule, shaped=False)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -134,17 +141,23 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [3, 4]])
     """
     given = tensors if type(tensors) in (list, tuple) else listed("stack", tensors)
+    found = stacked(given, dim)
+    return _stack_any(given, dim) if found is None else found
+
+
+def stacked(given: Sequence[Any], dim: int) -> Tensor | None:
+    """Tensors of one dtype and shape, joined along a new dimension; None of others."""
     try:
         ps = [x._p for x in given]
         p = lib.ad_stack(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL
-    except (TypeError, OverflowError):
-        p = NULL
+    except (AttributeError, TypeError, OverflowError):
+        return None
     if not p:
-        return _stack_any(given, dim)
+        return None
     if not has_history(given):
         return own(p, "stack")
     d = dim % (ps[0].ndim + 1)
-    return _stack.result_of(given, p, (d, ps[0].dtype, [x.dtype for x in given]))
+    return _stack.result_of(given, p, (d, ps[0].dtype, [given[0].dtype] * len(ps)))
 
 
 def _stack_any(given: Sequence[Tensor], dim: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff.devices import check_device
@@ -34,9 +34,11 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
-        check_out(name, out, *_tensors([*args, *kwargs.values()]))
+        check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
         if makes:
             asked(name, kwargs.setdefault("dtype", out.dtype), out)
+        if mode.autocast is None:
+            return put(name, out, call(*args, **kwargs))
         autocast, mode.autocast = mode.autocast, None  # which leaves such calls as they are
         try:
             y = call(*args, **kwargs)
@@ -58,7 +60,7 @@ def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[
         result = call(*args, **kwargs)
         if out is None:
             return result
-        given = list(_tensors([*args, *kwargs.values()]))
+        given = [*_tensors(args), *_tensors(kwargs.values())]
         if isinstance(result, Tensor):
             return written(name, out, result, *given)
         return type(result)(*written_all(name, out, result, *given, converts=converts))
@@ -119,10 +121,14 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
 
 
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
     """The tensors among arguments, those in lists included."""
+    found = []
     for value in values:
-        if isinstance(value, (tuple, list)):
-            yield from _tensors(value)
+        if type(value) is Tensor:
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += _tensors(value)
         elif isinstance(value, Tensor):
-            yield value
+            found.append(value)
+    return found

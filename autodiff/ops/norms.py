@@ -19,7 +19,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
 from autodiff.ops.views import unsqueeze
 from autodiff.shapes import dim_index, dim_mask, mask_dims
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own, wrap
 
 INF = math.inf
 
@@ -47,14 +47,18 @@ def _power() -> PointwiseOp:
     return PointwiseOp("norm_power", where(nothing, 0.0, slope), 4)
 
 
-_SHARE, _POWER = _share(), _power()
+def _signed() -> PointwiseOp:
+    g, x = inputs(2)
+    return PointwiseOp("norm_sign", g * build("sign", x), 2, "MulBackward0")
 
 
-def _norm_of(x: Tensor, dims: tuple[int, ...], keepdim: bool, order: float) -> Tensor:
-    if order == 0:
-        return (x != 0).to(x.dtype).sum(dims, keepdim)
-    total: Tensor = (x.abs() ** order).sum(dims, keepdim) ** (1 / order)
-    return total
+_SHARE, _POWER, _SIGNED = _share(), _power(), _signed()
+
+
+def _norm_of(x: Tensor, mask: int, keepdim: bool, order: float) -> Tensor:
+    p = (x.abs() ** order if order else (x != 0).to(x.dtype))._p
+    y = own(lib.ad_reduce(KINDS["sum"], p, mask, keepdim, p.dtype), "vector_norm", p)
+    return y ** (1 / order) if order else y
 
 
 def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
@@ -67,10 +71,7 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
         wide = fresh(lib.ad_contiguous(p, float32.code), "vector_norm", p)
         y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
         return lib.ad_contiguous(y, p.dtype)
-    x = wrap(p)
-    dims = mask_dims(mask, p.ndim)
-    y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
-    return lib.ad_alias(y._p)
+    return lib.ad_alias(_norm_of(wrap(p), mask, keepdim, order)._p)
 
 
 def norm_slope(order: float, g: Tensor, x: Tensor, y: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -80,7 +81,7 @@ def norm_slope(order: float, g: Tensor, x: Tensor, y: Tensor, dims: tuple[int, .
     if order == 0:
         return x.new_zeros(x.shape)
     if order == 1:
-        return g * x.detach().sign()
+        return _SIGNED.call(g, x.detach())
     if order in (INF, -INF):
         hits = (x.detach().abs() == y.detach()).to(x.dtype)
         counts = hits.sum(dims, keepdim=True) if dims else hits

@@ -29,12 +29,12 @@ from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector, fits_along
-from autodiff.ops.subscript import BOOL, INT64, advanced, basic, is_mask, is_places
+from autodiff.ops.subscript import BOOL, INT64, advanced, basic, by_places, is_mask, is_places
 from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
 
-_index_copy: Op = Op("index_copy", lambda *_: None, _put_rule)
+_index_copy: Op = Op("index_copy", lambda *_: None, _put_rule, shaped=False)
 
 
 def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -49,7 +49,7 @@ def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_index_fill: Op = Op("index_fill", lambda *_: None, _fill_rule)
+_index_fill: Op = Op("index_fill", lambda *_: None, _fill_rule, shaped=False)
 
 
 def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -182,7 +182,9 @@ def index_put_(
         if item is not None and not isinstance(item, Tensor):
             raise must_be("index_put_", "indices", "tuple of Tensors", item)
         items.append(slice(None) if item is None else item)
-    y, left = basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
+    y, left = by_places(x, tuple(items)) or basic(
+        x, tuple([reshape(i, 1) if _is_number(i) else i for i in items])
+    )
     if not left:
         raise TypeError("index_put_(): at least one index tensor is needed")
     write_at(*advanced(y, left), values, accumulate)
@@ -350,6 +352,15 @@ def _scatter_masked(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(f"{_few(size)} ({count})")
     if _is_written(x, places._p, source, False):
         return x
+    if mode.grad and live_node(source) is None:
+        check_writable(x, "masked_scatter_")
+        edge = live_node(x)
+        if not lib.ad_put(x._p, places._p, source._p, False):
+            if edge is not None:
+                args = (Indices([places]), False)
+                rebase(x, _masked_scatter.record((x, source), [edge, None], args, x._p))
+            return x
+        take_failure()  # of what does not lie in rows
     values = _slice(reshape(source, -1), 0, 0, count, 1)
     return _put_flat(x, places, values, False, _masked_scatter)
 

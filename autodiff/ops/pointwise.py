@@ -175,10 +175,11 @@ class PointwiseOp:
         if not unrecorded or mode.grad:
             if out._node is not None or out._base is not None:
                 check_writable(out, self.name)
-            if self.differentiable or _loses(out, tensors):
-                for x in tensors:
-                    if x._node is not None or x._base is not None:
+            for x in tensors:
+                if x._node is not None or x._base is not None:
+                    if self.differentiable or _loses(out, tensors):
                         return self.into_graph(out, tensors)
+                    break
         self.write(out, tensors)
         return out
 
@@ -270,7 +271,7 @@ class PointwiseOp:
             node.versions = versions
             if lines.left > 0 and p is not _NO_RESULT:  # whose node is not whole yet
                 note_line(node)
-        unlike = p.unlike
+        unlike = p.unlike & wanted
         node.metas = metas(tensors, edges, unlike, None) if unlike else None
         return node
 

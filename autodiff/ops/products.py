@@ -232,17 +232,43 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
         if p:
             return own(p, "kron", input._p, other._p)
         take_failure()
-    a, b = list(input.shape), list(other.shape)
+    shapes = a, b = list(input.shape), list(other.shape)
     a, b = [1] * (len(b) - len(a)) + a, [1] * (len(a) - len(b)) + b
     if 2 * len(a) > MAX_DIMS:
         given = " and ".join(f"{x.ndim}-D" for x in (input, other))
         raise RuntimeError(f"kron: at most {MAX_DIMS // 2} dimensions are supported, got {given}")
     apart, beside, shape = [], [], []
-    for p, q in zip(a, b, strict=True):
-        apart += [p, 1]
-        beside += [1, q]
-        shape.append(p * q)
+    for n, m in zip(a, b, strict=True):
+        apart += [n, 1]
+        beside += [1, m]
+        shape.append(n * m)
+    if input._p.dtype == other._p.dtype and (p := lib.ad_kron(mul.native, input._p, other._p)):
+        return _kron.result_of((input, other), p, (shapes, apart, beside))
     return reshape(mul.call(reshape(input, apart), reshape(other, beside)), shape)
+
+
+def _kron_rule(
+    node: OpNode, g: Tensor, a: Tensor | None, b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Each element's cotangent is the inner product of its copy's with the other tensor."""
+    shapes, apart, beside = node.args
+    parts = reshape(g, [n * m for n, m in zip(apart, beside, strict=True)])
+    ga = None if b is None else mul.call(parts, reshape(b, beside)).sum_to_size(apart)
+    gb = None if a is None else mul.call(parts, reshape(a, apart)).sum_to_size(beside)
+    return (
+        None if ga is None else reshape(ga, shapes[0]),
+        None if gb is None else reshape(gb, shapes[1]),
+    )
+
+
+_kron: Op = Op(
+    "kron",
+    lambda a, b, *_: lib.ad_kron(mul.native, a, b),
+    _kron_rule,
+    shaped=False,
+    bilinear=True,
+    grad_name="ViewBackward0",
+)
 
 
 def trace(input: Tensor) -> Tensor:

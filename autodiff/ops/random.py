@@ -12,6 +12,7 @@ from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.native import lib
 from autodiff.node import mode
+from autodiff.ops.base import has_history
 from autodiff.ops.create import _finish, empty, empty_like, unset
 from autodiff.ops.draws import (
     bernoulli_,
@@ -24,7 +25,7 @@ from autodiff.ops.draws import (
 )
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import asked, fit
-from autodiff.shapes import sizes_of
+from autodiff.shapes import broadcast, sizes_of
 from autodiff.tensor import Tensor, live_node, own
 
 
@@ -230,7 +231,7 @@ def normal(
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
         for value in (mean, std):
-            if not isinstance(dtypes.plain(value), (int, float)):
+            if type(value) is not float and not isinstance(dtypes.plain(value), (int, float)):
                 raise TypeError(
                     f"normal(): mean and std must be tensors or numbers, not {type(value).__name__}"
                 )
@@ -240,8 +241,13 @@ def normal(
         return _finish(normal_(x, mean, std, generator=generator), requires_grad)
     if size is not None or dtype is not None or requires_grad:
         raise TypeError("normal(): size, dtype and requires_grad are for numbers mean and std")
-    shape = given[0].shape if len(given) == 1 else (mean.detach() + std.detach()).shape
+    shape = given[0].shape
+    if len(given) == 2:
+        shape = broadcast([shape, std.shape]) or (mean.detach() + std.detach()).shape
     x = _target("normal", shape, None, out, *given, natural=given[0].dtype)
+    if not has_history((x, *given)):
+        _scaled_normal(x, mean, std, generator)
+        return x
     with no_grad():
         _scaled_normal(x, mean, std, generator)
     title = f"NormalBackward{3 if len(given) == 2 else 1 + isinstance(std, Tensor)}"

@@ -74,7 +74,7 @@ def picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor
     places = wrap(index)
     if not mode.grad or live_node(x) is None:
         return wrap(values), places
-    return chosen(op, x, values, places if kept else unsqueeze(places, dim), dim, kept), places
+    return chosen(op, x, values, places, dim, kept), places
 
 
 def kthvalue(

@@ -17,13 +17,15 @@ from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
+    _view,
+    contiguous,
     of_a_number,
     reshape,
     squeeze,
     t,
     transpose,
     unsqueeze,
-    view,
+    viewed,
 )
 from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, inverse, sizes_of
 from autodiff.tensor import Tensor
@@ -157,7 +159,8 @@ def ravel(input: Tensor) -> Tensor:
     >>> ad.tensor([[1, 2], [3, 4]]).ravel()
     tensor([1, 2, 3, 4])
     """
-    return reshape(input.contiguous(), -1)
+    x = contiguous(input)
+    return viewed(x, [x._p.numel])
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
@@ -180,10 +183,17 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     d, wanted = dim_index(dim, len(shape)), sizes_of((sizes,), "unflatten")
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
+    split = [*shape[:d], *wanted, *shape[d + 1 :]]
+    try:
+        p = lib.ad_view(input._p, len(split), split) if wanted and input._p.numel else NULL
+        if p:
+            return _view.result(input, p, (split,))
+    except OverflowError:
+        pass  # an integer past 64 bits, which is refused below
     if not wanted or -1 in wanted or math.prod(wanted) != shape[d]:
         wanted = _unflattened(input, d, shape[d], wanted)
     shape[d : d + 1] = wanted
-    return view(input, shape)
+    return viewed(input, shape)
 
 
 def _unflattened(input: Tensor, d: int, size: int, wanted: list[int]) -> list[int]:

@@ -42,6 +42,10 @@ class ReducedLoss:
         """The loss of tensors that broadcast, and of numbers as 0-d tensors."""
         if reduction == "none":
             return self.each.call(*tensors)
+        if len(tensors) == 2:
+            y = self.of_two(*tensors, reduction)
+            if y is not None:
+                return y
         first = tensors[0]._p
         if first.dtype >= float32.code and all(_alike(x, tensors[0]) for x in tensors):
             return self.op.on(tensors, reduction)

@@ -6,14 +6,16 @@ import builtins
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
-from autodiff.native import lib, numbered
+from autodiff.native import error, lib, numbered
 from autodiff.ops.base import Op, OpNode
-from autodiff.ops.order import flip
+from autodiff.ops.elementwise import mul
+from autodiff.ops.numbers import number_of
 from autodiff.ops.scan import _recurrence
-from autodiff.ops.views import _expand, reshape, unsqueeze
+from autodiff.ops.views import _expand, permute, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, dim_mask, inverse, mask_dims, sizes_of
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, own, wrap
 
 KINDS = numbered(lib.ad_reduction_name)
 _SUM, _MEAN = KINDS["sum"], KINDS["mean"]
@@ -62,31 +64,62 @@ _mean_dim = Op("mean_dim", _native("mean"), lambda node, g: (_share(node, g),),
 
 def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """The product of all the others: exact also where an element is zero, and at second order."""
-    mask = node.args[0]
-    dims = mask_dims(mask, x.ndim)
-    rest = [d for d in range(x.ndim) if not mask >> d & 1]
-    moved = x.permute(*rest, *dims)
+    mask, n = node.args[0], x._p.ndim
+    rest = mask_dims(~mask, n)
+    order = [*rest, *mask_dims(mask, n)]
+    moved = permute(x, order)
     rows = reshape(moved, [*moved.shape[: len(rest)], _count(node)])
-    others = _others_product(rows)
-    back = reshape(others, moved.shape)
-    order = [*rest, *dims]
-    return (_restore(node, g) * back.permute(*inverse(order)),)
+    back = permute(reshape(_others_product(rows), moved.shape), inverse(order))
+    return (mul.call(_restore(node, g), back),)
 
 
 def _others_product(rows: Tensor) -> Tensor:
     """For each element of each row, the product of those before it and of those behind it."""
-    n, last = rows.shape[-1], rows.ndim - 1
+    n, last = rows.shape[-1], rows._p.ndim - 1
     if n <= 1:
         return rows.new_ones(rows.shape)
-    first = rows.new_zeros([n])
-    first[0] = 1.0
-    starts = (_expand(end, rows.shape) for end in (first, flip(first, 0)))
+    starts = map(wrap, _starts(rows._p.dtype, [*rows.shape]))
     before, behind = (_recurrence.on((rows, b), last, k, True) for k, b in enumerate(starts))
-    return before * behind
+    return mul.call(before, behind)
 
 
-_prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
-_prod_dim = Op("prod_dim", _native("prod"), _prod_rule, saves=(0,), grad_name="ProdBackward1")
+def _starts(d: int, shape: list[int]) -> list[Any]:
+    """Rows of zeros with a 1 at the beginning, and such with it at the end."""
+    first = zeros_p(d, [2, shape[-1]])
+    found = []
+    for k in (0, 1):
+        one = fresh(lib.ad_select_two(first, k, -k), "prod", first)
+        if lib.ad_copy(one, number_of(1)._p):
+            raise error("prod", one)
+        row = fresh(lib.ad_select(first, 0, k), "prod", first)
+        found.append(fresh(lib.ad_expand(row, len(shape), shape), "prod", row))
+    return found
+
+
+def _prod_sweep(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    (p,) = node.unpack()
+    mask, n = node.args[0], p.ndim
+    if p.numel < 2 or n == 0:
+        return _prod_rule(node, g, wrap(p))
+    rest = mask_dims(~mask, n)
+    order = [*rest, *mask_dims(mask, n)]
+    moved = fresh(lib.ad_permute(p, n, order), "prod", p)
+    dense = fresh(lib.ad_contiguous(moved, p.dtype), "prod", p)
+    rows = [*[node.shape[d] for d in rest], _count(node)]
+    x = fresh(lib.ad_view(dense, len(rows), rows), "prod", p)
+    before, behind = (
+        own(lib.ad_recurrence(x, start, len(rows) - 1, k, True), "prod", x)
+        for k, start in enumerate(_starts(p.dtype, rows))
+    )
+    others = mul.call(before, behind)._p
+    back = fresh(lib.ad_view(others, n, dense.shape), "prod", others)
+    turned = own(lib.ad_permute(back, n, inverse(order)), "prod", back)
+    return (mul.call(_restore(node, g), turned),)
+
+
+_prod = Op("prod", _native("prod"), _prod_rule, saves=(0,), sweep=_prod_sweep)
+_prod_dim = Op("prod_dim", _native("prod"), _prod_rule, saves=(0,), grad_name="ProdBackward1",
+        sweep=_prod_sweep)  # fmt: skip
 
 
 def _dims(node: OpNode) -> tuple[int, ...]:

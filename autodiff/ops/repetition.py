@@ -47,13 +47,16 @@ def _repeated(p: Any, sizes: Sequence[int]) -> Any:
 
 def _repeat_rule(node: Any, g: Tensor) -> tuple[Tensor]:
     (sizes,) = node.args
+    if not g._p.numel:
+        return (g.new_zeros(node.shape),)
     for d in range(len(sizes) - 1, -1, -1):
-        shape, times = g.shape, sizes[d]
-        if times != 1 and shape[d]:
-            lead, rest = shape[:d].numel(), shape[d + 1 :].numel()
-            folded = reshape(g, lead, times, shape[d] // times, rest)
-            g = reshape(folded.sum(1), [*shape[:d], shape[d] // times, *shape[d + 1 :]])
-    return (reshape(g, node.shape) if g._p.numel else g.new_zeros(node.shape),)
+        times = sizes[d]
+        if times != 1:  # one after the other: there may be no room for more dimensions
+            shape = g.shape
+            lead, n, rest = shape[:d].numel(), shape[d] // times, shape[d + 1 :].numel()
+            folded = total_of(reshape(g, [lead, times, n, rest]), 1)
+            g = reshape(folded, [*shape[:d], n, *shape[d + 1 :]])
+    return (g if g.shape == node.shape else reshape(g, node.shape),)
 
 
 _repeat: Op = Op("repeat", _repeated, _repeat_rule)

@@ -14,7 +14,8 @@ from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.base import OUTPUT, Op, OpNode, is_untold
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.declare import exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
@@ -87,10 +88,10 @@ def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> 
     if d is None and x.is_floating_point():
         y = op(x, *args)
     elif d is not None and d.is_floating_point:
-        y = op(x.to(d), *args)
+        y = op(to_dtype(x, d), *args)
     else:
-        y = op(x.to(dtypes.int64 if d is None else d).to(dtypes.int64), *args)
-        y = y if d is None else y.to(d)
+        y = op(to_dtype(to_dtype(x, dtypes.int64 if d is None else d), dtypes.int64), *args)
+        y = y if d is None else to_dtype(y, d)
     return written(op.name, out, y, x)
 
 
@@ -137,7 +138,8 @@ def _over(name: str, function: Any) -> Any:
                 f"Bad in-place call: input tensor dtype {names[0]} and output tensor dtype "
                 f"{names[1]} should match"
             )
-        return replace_(self, function(clone(self), dim, dtype=self.dtype))
+        x = self if is_untold(self, self) else clone(self)  # which the rule may look at afterwards
+        return replace_(self, function(x, dim, dtype=None if x._p.dtype >= _FLOAT else x.dtype))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{function.__name__}`, written over the tensor."

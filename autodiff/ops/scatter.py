@@ -8,17 +8,17 @@ from autodiff import dtypes
 from autodiff.descriptor import fresh
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops import arithmetic
+from autodiff.ops import arithmetic, elementwise
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import ROUNDED_ONCE, exact, full_like, scalar
+from autodiff.ops.create import ROUNDED_ONCE, exact, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, live_node, wrap
+from autodiff.tensor import Tensor, live_node, own, wrap
 
 _shape_key = lib.ad_shape_key
 _SET, _ADD = lib.AD_SCATTER_SET, lib.AD_SCATTER_ADD
@@ -244,36 +244,41 @@ def _extreme_of(reduce: str, d: dtypes.dtype) -> Any:
     return low if reduce == "amax" else high
 
 
-def _counts(x: Tensor, indices: Indices, include_self: bool) -> Tensor:
-    """How many values went to each place; 1 where none did."""
-    index = wrap(indices.ps[0])
-    found = full_like(x.detach(), int(include_self))
-    _write(found, indices.first, index, scalar(1, x.dtype), _ADD, _filled, "scatter_add")
+def _counts(p: Any, indices: Indices, include_self: bool) -> Tensor:
+    """How many values went to each place of a descriptor; 1 where none did."""
+    found = own(lib.ad_full_i64(p.dtype, p.ndim, p.shape, include_self), "scatter_add", p)
+    one = fresh(lib.ad_full_i64(p.dtype, 0, [], 1), "scatter_add", p)
+    if lib.ad_scatter(found._p, indices.first, indices.ps[0], one, _ADD):
+        raise error("scatter_add", p)
     return found if include_self else found.masked_fill(found == 0, 1)
 
 
 def _reduced(x: Tensor, src: Tensor, indices: Indices, reduce: str, include_self: bool) -> Tensor:
     (index,), dim = indices.checked(), indices.first
-    places, y = wrap(index), row_major(x)
+    p = x._p
+    y = own(lib.ad_contiguous(p, p.dtype), "scatter_reduce", p)
     if not include_self:
         first = _FIRST[reduce] if reduce in _FIRST else _extreme_of(reduce, x.dtype)
-        scatter_(y, dim, places, first)
-    if lib.ad_scatter(y._p, dim, index, src._p, _HOW[reduce]):
+        filler = _filling(first, x.dtype)._p
+    if (not include_self and lib.ad_scatter(y._p, dim, index, filler, _SET)) or lib.ad_scatter(
+        y._p, dim, index, src._p, _HOW[reduce]
+    ):
         failure = take_failure()
-        _check("scatter", x, dim, places, src)
+        _check("scatter", x, dim, wrap(index), src)
         wrong = describe(failure, "scatter_reduce", x._p)
         bad = failure[0] == lib.AD_BAD_INDEX
         raise RuntimeError(f"scatter_reduce(): {wrong}") if bad else wrong
     if reduce == "mean":
-        n = _counts(x, indices, include_self)
-        y = y / n if x.is_floating_point() else arithmetic.div(y, n, rounding_mode="floor")
+        n = _counts(p, indices, include_self)
+        op = elementwise.div if x.is_floating_point() else arithmetic.division("floor")
+        y = op.call(y, n)
     return y
 
 
 def _mean_vjp(
     g: Tensor, x: Tensor, src: Tensor, y: Tensor, indices: Indices, include_self: bool
 ) -> tuple[Tensor, Tensor]:
-    share = g / _counts(x, indices, include_self)
+    share = g / _counts(x._p, indices, include_self)
     return share, _along(share, indices)
 
 
@@ -343,9 +348,16 @@ def scatter_reduce(
         )
     if reduce == "sum" and include_self:
         return scatter_add(input, dim, index, src)
-    d = dim_index(dim, input.ndim)
-    if index.dtype is dtypes.int32:
+    d = dim_index(dim, input._p.ndim)
+    if index._p.dtype == dtypes.int32.code:
         index = to_dtype(index, dtypes.int64)
+    return reduced_at(input, d, index, src, reduce, include_self)
+
+
+def reduced_at(
+    input: Tensor, d: int, index: Tensor, src: Tensor, reduce: str, include_self: bool
+) -> Tensor:
+    """The same by an int64 index, but for sums that include what is there."""
     p, q, s = input._p, index._p, src._p
     x, places = input, index
     if p.ndim == q.ndim == s.ndim > 0 < q.numel and p.dtype == s.dtype:
@@ -363,7 +375,11 @@ def scatter_reduce(
     if reduce == "sum":
         y = scatter_add_(scatter_(row_major(x), d, places, 0), d, places, values)
     else:
-        y = _scatter_reduce.on([x, values], Indices([places], d), reduce, include_self)
+        args = (Indices([places], d), reduce, include_self)
+        if is_untold(x, values):
+            y = _reduced(x, values, *args)
+        else:
+            y = _scatter_reduce.on([x, values], *args)
     return y if input.ndim else y.reshape(())
 
 

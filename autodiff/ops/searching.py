@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
 from autodiff.ops.comparing import result_type
-from autodiff.ops.create import arange, full
+from autodiff.ops.create import arange, full, scalar
 from autodiff.ops.gather import gather, index_along
 from autodiff.ops.guard import must_be
 from autodiff.ops.out import put
@@ -89,6 +89,15 @@ def _in_order(rows: Tensor, sorter: Tensor) -> Tensor:
     return gather(rows.detach(), -1, sorter)
 
 
+def _beside(row: Tensor, value: Any) -> Tensor | None:
+    """A number in the dtype of one row of floats; None of another number, or for other rows."""
+    fits = row._p.ndim == 1 and row._p.dtype in _FLOATS and type(value) in (float, int)
+    return scalar(value, row.dtype) if fits else None
+
+
+_FLOATS = frozenset([dtypes.float32.code, dtypes.float64.code])
+
+
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,
@@ -107,8 +116,8 @@ def searchsorted(
     """
     plain = out_int32 is False and side is None and sorter is None and out is None
     if plain and type(right) is bool and isinstance(sorted_sequence, Tensor):
-        given = isinstance(input, Tensor)
-        p = lib.ad_searchsorted(sorted_sequence._p, input._p, right) if given else NULL
+        given = input if isinstance(input, Tensor) else _beside(sorted_sequence, input)
+        p = NULL if given is None else lib.ad_searchsorted(sorted_sequence._p, given._p, right)
         if p:
             return own(p, "searchsorted")
         take_failure()  # which is worded below, or there is none

@@ -55,13 +55,17 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         if step < 0 or (step == 0 and size > 0):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
         return _evenly(tensor, d, size, step)
-    sections = list(split_size_or_sections)
+    return _sections(tensor, d, size, list(split_size_or_sections))
+
+
+def _sections(x: Tensor, d: int, size: int, sections: list[int]) -> tuple[Tensor, ...]:
+    """Pieces of these sizes. RuntimeError where they do not make up the dimension's."""
     if sum(sections) != size or min(sections, default=0) < 0:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
             f"size at dimension {d}), but got split_sizes={sections}"
         )
-    return _pieces(_split_with_sizes, tensor, d, sections)
+    return _pieces(_split_with_sizes, x, d, sections)
 
 
 def _evenly(x: Tensor, d: int, size: int, step: int) -> tuple[Tensor, ...]:
@@ -101,7 +105,8 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     >>> ad.arange(3).split_with_sizes([1, 2])
     (tensor([0]), tensor([1, 2]))
     """
-    return split(input, sizes_of((split_sizes,), "split_with_sizes"), dim)
+    sections, d = sizes_of((split_sizes,), "split_with_sizes"), _along("split", input, dim)
+    return _sections(input, d, input._p.shape[d], sections)
 
 
 _PIECES = 2**24  # which take a few seconds to make

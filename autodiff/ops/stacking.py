@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.ops.base import called, titled
-from autodiff.ops.join import cat, stack
-from autodiff.ops.views import _expand, _unsqueeze, reshape
+from autodiff.ops.join import cat, joined, stacked
+from autodiff.ops.views import _expand, _unsqueeze, _view, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -101,7 +101,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
             "Shape mismatch: objects cannot be broadcast to a single shape: "
             + ", ".join(str(list(s)) for s in given)
         )
-    return found
+    return Size(found)  # which refuses other numbers
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
@@ -113,7 +113,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     given = _given(tensors, "broadcast_tensors")
     shapes = [x.shape for x in given]
     shape = broadcast(shapes) or broadcast_shapes(*shapes)  # which words what is wrong
-    return tuple([_expand(x, shape) for x in given])
+    return tuple([_expand.call(x, shape) for x in given])
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
@@ -151,7 +151,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     shape = [x._p.numel for x in given]
     n = len(given)
     grids = [
-        _expand(reshape(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
+        _expand.call(_view.call(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
         for d, x in enumerate(given)
     ]
     if swapped:
@@ -184,8 +184,9 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.hstack([ad.ones(1), ad.zeros(2)]).tolist()
     [1.0, 0.0, 0.0]
     """
-    if _are_vectors(tensors):
-        return cat(tensors, 0)
+    n = _first_dims(tensors)
+    if n and (y := joined(tensors, int(n > 1))) is not None:
+        return y
     given = _each("hstack", _row, tensors)
     return cat(given, 0 if given[0]._p.ndim == 1 else 1)
 
@@ -196,9 +197,8 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.vstack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
-    if _are_vectors(tensors):
-        return titled(stack(tensors), "CatBackward0")
-    return cat(_each("vstack", _matrix, tensors), 0)
+    y = _side_by_side(tensors, 0, 1)
+    return cat(_each("vstack", _matrix, tensors), 0) if y is None else y
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -208,7 +208,8 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[[1, 3],
              [2, 4]]])
     """
-    return cat(_each("dstack", _cube, tensors), 2)
+    y = _side_by_side(tensors, 2, 2)
+    return cat(_each("dstack", _cube, tensors), 2) if y is None else y
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -217,9 +218,8 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.column_stack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 0.0], [1.0, 0.0]]
     """
-    if _are_vectors(tensors):
-        return titled(stack(tensors, 1), "CatBackward0")
-    return cat(_each("column_stack", _column, tensors), 1)
+    y = _side_by_side(tensors, 1, 1)
+    return cat(_each("column_stack", _column, tensors), 1) if y is None else y
 
 
 def _column(x: Tensor) -> Tensor:
@@ -230,36 +230,28 @@ _CALLED: dict[Callable[[Tensor], Tensor], str]
 _CALLED = {_row: "atleast_1d", _matrix: "atleast_2d", _cube: "atleast_3d", _column: "column_stack"}
 
 
-# of so many dimensions a tensor is left as it is
-_LEAST: dict[Callable[[Tensor], Tensor], int] = {_row: 1, _matrix: 2, _cube: 3, _column: 2}
-
-
 def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> Any:
     """The tensors, made what is joined."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor")
-    least = _LEAST[one]
-    if type(tensors) in (list, tuple) and tensors:
-        for x in tensors:
-            if type(x) is not Tensor or x._p.ndim < least:
-                break
-        else:  # they need no views
-            return tensors
     given = [one(x) for x in _given((tensors,), _CALLED[one])]
     if not given:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     return given
 
 
-def _are_vectors(tensors: Any) -> bool:
-    """Whether these are vectors of one length and dtype: they need no views."""
-    if type(tensors) not in (list, tuple) or not tensors or type(tensors[0]) is not Tensor:
-        return False
-    p = tensors[0]._p
-    if p.ndim != 1:
-        return False
-    n, d = p.numel, p.dtype
-    for x in tensors:
-        if type(x) is not Tensor or x._p.ndim != 1 or x._p.numel != n or x._p.dtype != d:
-            return False
-    return True
+def _first_dims(tensors: Any) -> int:
+    """How many dimensions the first of several tensors has; 0 where they are no such."""
+    several = type(tensors) in (list, tuple) and tensors and type(tensors[0]) is Tensor
+    return tensors[0]._p.ndim if several else 0
+
+
+def _side_by_side(tensors: Any, dim: int, few: int) -> Tensor | None:
+    """Tensors that need no views to be joined, also where they have as few dimensions that this one
+    is new; None of others.
+    """
+    n = _first_dims(tensors)
+    if n > few:
+        return joined(tensors, dim)
+    y = stacked(tensors, dim) if n == few else None
+    return None if y is None else titled(y, "CatBackward0")

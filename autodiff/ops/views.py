@@ -111,7 +111,11 @@ def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
         (dtype,), shape = shape, ()
     if dtype is not None and not shape:
         return reinterpreted(x, dtype)
-    sizes = sizes_of(shape, "view", size)
+    return viewed(x, sizes_of(shape, "view", size))
+
+
+def viewed(x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """`view` in a shape of plain ints."""
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
@@ -169,14 +173,18 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    wanted = sizes_of(sizes, "expand", size)
+    return expanded(x, sizes_of(sizes, "expand", size))
+
+
+def expanded(x: Tensor, wanted: Sequence[int]) -> Tensor:
+    """`expand` to a shape of plain ints."""
     try:
-        return _expand(x, wanted)
+        return _expand.call(x, wanted)
     except (RuntimeError, IndexError):
         _check_room("expand", len(wanted))
         if len(wanted) < x.ndim:
             raise RuntimeError(
-                f"expand({x.type()}{{{list(x.shape)}}}, size={wanted}): the number of sizes "
+                f"expand({x.type()}{{{list(x.shape)}}}, size={list(wanted)}): the number of sizes "
                 f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in "
                 f"the tensor ({x.ndim})"
             ) from None
@@ -283,13 +291,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     d = dim_index(dim, input._p.ndim)
     i = operator.index(index)
-    size = input.shape[d]
+    size = input._p.shape[d]
     if not -size <= i < size:
         raise IndexError(
             f"select(): index {i} out of range for tensor of size {list(input.shape)} at "
             f"dimension {d}"
         )
-    return _select(input, d, i)
+    return _select.call(input, d, i)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:

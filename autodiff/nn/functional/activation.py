@@ -33,6 +33,8 @@ def _activate(
         return op.call(input)
     if len(numbers) == 1 and not inplace and type(numbers[0]) in _SIMPLE:
         return op.call(input, numbers[0])
+    if len(numbers) == 2 and not inplace:
+        return op.call(input, _number(op, numbers[0]), _number(op, numbers[1]))
     others = [_number(op, value) for value in numbers]
     if not inplace:
         return op.call(input, *others)

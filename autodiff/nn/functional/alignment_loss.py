@@ -198,10 +198,10 @@ class _Chart:
         self.forgives = forgives
 
 
-def _part(p: Any, step: int, row: int, like: Any) -> Any:
-    """So many steps and rows of all states (steps, rows, batch), from these on."""
-    rows, batch = p.shape[1], p.shape[2]
-    shape, start = (like.shape[0], like.shape[1], batch), (step * rows + row) * batch
+def _part(p: Any, step: int, row: int, shape: Sequence[int]) -> Any:
+    """Of all states (steps, rows, batch) those of a shape, from a step and a row on."""
+    rows, batch = p.shape[1], shape[2]
+    start = (step * rows + row) * batch
     part = lib.ad_as_strided(p, 3, shape, (rows * batch, batch, 1), start)
     return fresh(part, "ctc_loss", p)
 
@@ -216,7 +216,7 @@ def _scores(x: Tensor, row: Tensor) -> Tensor:
 
 
 def _forward(x: Any, row: Any, may_skip: Any, there: Any, ends: Any, chart: _Chart) -> Any:
-    steps, width, batch = shape = there.shape[0:3]
+    steps, width, batch = shape = tuple(there.shape[0:3])
     places = fresh(lib.ad_expand(row, 3, shape), "ctc_loss", row)
     by_class = fresh(lib.ad_transpose(x, 1, 2), "ctc_loss", x)
     scores = chart.scores = fresh(lib.ad_gather(by_class, 1, places), "ctc_loss", x, row)
@@ -224,9 +224,9 @@ def _forward(x: Any, row: Any, may_skip: Any, there: Any, ends: Any, chart: _Cha
     first = fresh(lib.ad_as_strided(states, 1, [batch], [1], 2 * batch), "ctc_loss", states)
     if lib.ad_copy(first, number_of(0)._p):
         raise error("ctc_loss", states)
-    before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
+    before = [_part(states, 0, at, shape) for at in (2, 1, 0)]
     skips = fresh(lib.ad_expand(may_skip, 3, shape), "ctc_loss", may_skip)
-    _step.write_steps([*before, scores, skips, there], _part(states, 1, 2, scores))
+    _step.write_steps([*before, scores, skips, there], _part(states, 1, 2, shape))
     return lib.ad_alias(_losses(select(wrap(states), 0, steps), wrap(ends), chart)._p)
 
 
@@ -245,17 +245,17 @@ def _sweep(node: OpNode, g: Tensor) -> tuple[Tensor | None, ...]:
     chart: _Chart = node.args[0]
     _, row, may_skip, there, ends, y = node.unpack()
     scores, states = chart.scores, chart.states
-    steps, width, batch = scores.shape[0:3]
+    steps, width, batch = shape = tuple(scores.shape[0:3])
     shares = [_full(g._p, 0, steps, 2 + width, batch) for _ in range(3)]
-    before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
-    _parts.write_all([*before, may_skip, there], [_part(p, 0, 0, scores) for p in shares])
+    before = [_part(states, 0, at, shape) for at in (2, 1, 0)]
+    _parts.write_all([*before, may_skip, there], [_part(p, 0, 0, shape) for p in shares])
     last = gather(select(wrap(states), 0, steps), 0, wrap(ends))
     ended = _last[chart.forgives].call(g, last, wrap(y))
     sums = _full(g._p, 0, steps + 1, 4 + width, batch)
     _add(select(wrap(sums), 0, steps), 0, ends, ended)
-    later = [_part(sums, 1, at, scores) for at in (2, 3, 4)]
-    sent = [_part(p, 0, at, scores) for at, p in enumerate(shares)]
-    _back.write_steps([*later, *sent], _part(sums, 0, 2, scores), True)
+    later = [_part(sums, 1, at, shape) for at in (2, 3, 4)]
+    sent = [_part(p, 0, at, shape) for at, p in enumerate(shares)]
+    _back.write_steps([*later, *sent], _part(sums, 0, 2, shape), True)
     found = wrap(_full(g._p, 0, *node.shape))
     places = expand(wrap(row), (steps, width, batch))._p
     _add(transpose(found, 1, 2), 1, places, _sent.call(*map(wrap, (later[0], scores, there))))

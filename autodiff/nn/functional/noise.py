@@ -34,6 +34,8 @@ def _times(input: Tensor, noise: Tensor, inplace: bool) -> Tensor:
 
 def _keeps_all(name: str, input: Any, p: float, training: bool) -> bool:
     """Whether a call returns its input; refuses what no call can take."""
+    if not training and type(input) is Tensor and 0 <= p <= 1:
+        return True  # at once
     if not isinstance(input, Tensor):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"

@@ -80,7 +80,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     torch.Size([1, 1, 6, 6])
     """
     _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
-    return _shuffled(input, *_shuffling(input.shape, upscale_factor))
+    return _shuffled.call(input, *_shuffling(input.shape, upscale_factor))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -90,7 +90,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     torch.Size([1, 4, 3, 3])
     """
     _check_factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
-    return _unshuffled(input, *_unshuffling(input.shape, downscale_factor))
+    return _unshuffled.call(input, *_unshuffling(input.shape, downscale_factor))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -100,4 +100,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     tensor([0., 2., 1., 3.])
     """
     _check_factor("channel_shuffle", "groups", input, groups)
-    return _interleaved(input, *_interleaving(input.shape, groups))
+    return _interleaved.call(input, *_interleaving(input.shape, groups))
