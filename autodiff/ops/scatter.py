@@ -13,7 +13,7 @@ from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact, full_like, scalar
-from autodiff.ops.gather import Indices, _along
+from autodiff.ops.gather import Indices, _along, as_places
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
@@ -144,8 +144,7 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
         take_failure()  # to be met again
     if filling:
         src = _expand(to_dtype(src, x.dtype), index.shape)
-    if index.dtype is dtypes.int32:
-        index = to_dtype(index, dtypes.int64)
+    index = as_places(index)
     _check(name, x, d, index, src)
     if _is_idle(x, d, index, src):
         return x
@@ -346,8 +345,7 @@ def scatter_reduce(
     if reduce == "sum" and include_self:
         return scatter_add(input, dim, index, src)
     d = dim_index(dim, input.ndim)
-    if index.dtype is dtypes.int32:
-        index = to_dtype(index, dtypes.int64)
+    index = as_places(index)
     p, q, s = input._p, index._p, src._p
     x, places = input, index
     if p.ndim == q.ndim == s.ndim > 0 < q.numel and p.dtype == s.dtype:
