@@ -255,6 +255,7 @@ static int run(const ad_conv_call *call) {
         v.w_at[d] = w->strides[d + 2];
     }
     if (ad_conv_is_spread(call, &v)) return ad_conv_spread(call, &v);
+    if (v.m < MANY_CHANNELS && ad_conv_is_patches(call, &v)) return ad_conv_patches(call, &v);
     void *axes = ad_conv_axes(v.axis);
     if (!axes) return AD_NO_MEMORY;
     const int status = run_tiles(call, &v);

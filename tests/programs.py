@@ -150,6 +150,8 @@ def few_positions(d: ad.dtype) -> Iterator[ad.Tensor]:
         y = functional.conv2d(x, w, None, stride, 1)
         yield y
         yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
+        w = numbers((c, 3, 2, 5), 2, d)
+        yield functional.conv_transpose2d(x, w, None, (2, 5))  # patches side by side
 
 
 def grids(d: ad.dtype) -> Iterator[ad.Tensor]:
