@@ -188,7 +188,7 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
     const int64_t bytes = lay_out(s, x, axis, unit);
     if (bytes <= 0) return bytes ? AD_TOO_LARGE : AD_OK;
-    s->data = s->copy = ad_alloc((size_t)(x->shape[0] * x->shape[1] * bytes));
+    s->data = s->copy = ad_alloc((size_t)(x->shape[0] * x->shape[1] * bytes + AD_LINE)); /* read by lines */
     if (!s->copy) return AD_NO_MEMORY;
     ad_conv_copy(s, x, axis);
     return AD_OK;
@@ -212,7 +212,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
     }
     v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
     if (is_few(v) && !ad_conv_is_matrix(v, &call->a)) {
-        const int status = ad_conv_source(&v->source, &call->a, v->axis, false);
+        const int status = ad_conv_source(&v->source, &call->a, v->axis, true);
         return status ? status : ad_conv_columns(v);
     }
     const int64_t bytes = lay_out(&v->source, &call->a, v->axis, !v->channels) * v->c;
@@ -255,6 +255,7 @@ static int run(const ad_conv_call *call) {
         v.w_at[d] = w->strides[d + 2];
     }
     if (ad_conv_is_spread(call, &v)) return ad_conv_spread(call, &v);
+    if (v.m < MANY_CHANNELS && ad_conv_is_patches(call, &v)) return ad_conv_patches(call, &v);
     void *axes = ad_conv_axes(v.axis);
     if (!axes) return AD_NO_MEMORY;
     const int status = run_tiles(call, &v);

@@ -93,11 +93,14 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis);
 /* Both, in memory of its own. */
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit);
 int64_t ad_conv_cost(int64_t macs, int64_t size);
-/* conv_product.c: of kernels of one tap that move by one, image by image; and of images of one position */
+/* conv_product.c: of kernels of one tap that move by one, image by image; of images of one position; and of
+ * patches, whose kernels lie side by side */
 bool ad_conv_is_matrix(const ad_conv_plan *v, const ad_tensor *x);
 int ad_conv_matrix(ad_conv_plan *v);
 bool ad_conv_is_spread(const ad_conv_call *call, const ad_conv_plan *v);
 int ad_conv_spread(const ad_conv_call *call, ad_conv_plan *v);
+bool ad_conv_is_patches(const ad_conv_call *call, const ad_conv_plan *v);
+int ad_conv_patches(const ad_conv_call *call, ad_conv_plan *v);
 /* conv_columns.c: every position meets all taps. Of the latter, v is the convolution's, its result the
  * weight's cotangent. */
 int ad_conv_columns(ad_conv_plan *v);

@@ -42,7 +42,7 @@ static void fill_offsets(const few *f) {
             for (int64_t h = 0; h < axis[1].kernel; h++) {
                 for (int64_t w = 0; w < axis[2].kernel; w++) {
                     *from++ = i * s->c + axis[0].tap[d].at * s->at[0] + axis[1].tap[h].at * s->at[1] +
-                              axis[2].tap[w].at * s->at[2];
+                              ad_conv_column(s, axis[2].tap[w].at);
                     *weight++ = i * v->w_c + axis[0].tap[d].tap * v->w_at[0] +
                                 axis[1].tap[h].tap * v->w_at[1] + axis[2].tap[w].tap * v->w_at[2];
                 }
@@ -56,7 +56,7 @@ static int64_t position(const ad_conv_plan *v, int64_t i) {
     const int64_t n = i / v->positions, p = i % v->positions, w = p % axis[2].size, r = p / axis[2].size;
     return n * v->source.n + r / axis[1].size * axis[0].source_step * v->source.at[0] +
            r % axis[1].size * axis[1].source_step * v->source.at[1] +
-           w * axis[2].source_step * v->source.at[2];
+           w * (v->source.phases == 1 ? axis[2].source_step : 1) * v->source.at[2];
 }
 
 static void fill_runs(few *f) {
@@ -76,6 +76,11 @@ static void fill_runs(few *f) {
     f->first_run[f->panels] = r - f->runs;
 }
 
+/* Whole lines: the last one too. */
+static void move_lines(char *to, const char *from, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += AD_LINE) memcpy(to + i, from + i, AD_LINE);
+}
+
 static void fill_panel(void *context, int64_t task) {
     const few *f = context;
     const ad_conv_plan *v = f->v;
@@ -86,7 +91,11 @@ static void fill_panel(void *context, int64_t task) {
     char *to = f->columns + (group * f->n + first) * (f->p1 - f->p0) * v->size;
     for (int64_t p = f->p0; p < f->p1; p++, to += row) {
         const char *from = source + f->source_at[p] * v->size;
-        for (const run *r = begin; r < end; r++) ad_move_run(to + r->to, from + r->from, r->bytes);
+        /* what a line has too much, the runs after it overwrite, if need be those of the next rows */
+        if (v->source.copy && (f->p1 - p - 1) * row >= AD_LINE)
+            for (const run *r = begin; r < end; r++) move_lines(to + r->to, from + r->from, r->bytes);
+        else
+            for (const run *r = begin; r < end; r++) ad_move_run(to + r->to, from + r->from, r->bytes);
     }
 }
 

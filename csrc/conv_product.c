@@ -1,7 +1,9 @@
 /* conv_product.c: convolutions that are products of matrices as these lie. */
 #include "conv.h"
+#include "move.h"
 
 #define MATRIX_POSITIONS 16 /* from which on a kernel of one tap is a matrix product */
+#define LEAST_PATCH 4       /* elements of a patch side by side, from which on it is */
 
 /* Kernels of one tap that move by one: matrices of channels, image by image. */
 bool ad_conv_is_matrix(const ad_conv_plan *v, const ad_tensor *x) {
@@ -87,5 +89,82 @@ int ad_conv_spread(const ad_conv_call *call, ad_conv_plan *v) {
     ad_free(made);
     for (int64_t i = 0; bias && v->taps > 1 && i < v->batch * v->groups && !status; i++)
         add_to_rows(v, v->y + i * row * v->size, bias + i % v->groups * v->m * v->size);
+    return status;
+}
+
+/* ---- patches: kernels that lie side by side, so that each position of the result meets one tap ---- */
+
+bool ad_conv_is_patches(const ad_conv_call *call, const ad_conv_plan *v) {
+    bool is = call->kind == AD_CONV_TRANSPOSED && v->groups == 1 && v->c && v->axis[2].kernel >= LEAST_PATCH;
+    for (int d = 0; d < 3; d++) {
+        const ad_axis *x = &v->axis[d];
+        is &= x->size == x->source * x->kernel && !call->padding[d] &&
+              (x->source == 1 || call->stride[d] == x->kernel) && (x->kernel == 1 || call->dilation[d] == 1);
+    }
+    return is;
+}
+
+typedef struct {
+    ad_conv_plan *v;
+    ad_product g; /* of an image: a row for each patch */
+    int64_t next; /* from one image of A to the next, in elements */
+} patches;
+
+/* Patches, one after the other, to their places. */
+static void lay_patches(const ad_conv_plan *v, const char *from, char *to) {
+    const ad_axis *x = v->axis;
+    const int64_t run = x[2].kernel * v->size, lines = x[0].kernel * x[1].kernel;
+    for (int64_t p = 0; p < x[0].source * x[1].source * x[2].source; p++) {
+        const int64_t w = p % x[2].source, h = p / x[2].source % x[1].source,
+                      d = p / x[2].source / x[1].source;
+        for (int64_t m = 0; m < v->m; m++) {
+            for (int64_t i = 0; i < lines; i++, from += run) {
+                const int64_t row = (m * x[0].size + d * x[0].kernel + i / x[1].kernel) * x[1].size +
+                                    h * x[1].kernel + i % x[1].kernel;
+                ad_move_run(to + (row * x[2].source + w) * run, from, run);
+            }
+        }
+    }
+}
+
+static void run_patches(void *context, int64_t n) {
+    const patches *all = context;
+    ad_conv_plan *v = all->v;
+    ad_product g = all->g;
+    char *y = v->y + n * v->m * v->positions * v->size;
+    g.a.data += n * all->next * v->size;
+    g.c = ad_alloc((size_t)(g.m * g.n * v->size));
+    const int status = g.c ? ad_gemm(&g) : AD_NO_MEMORY;
+    if (!status) lay_patches(v, g.c, y);
+    ad_dealloc(g.c);
+    if (status) atomic_store(&v->status, status);
+    if (!status && v->bias) add_to_rows(v, y, v->bias);
+}
+
+int ad_conv_patches(const ad_conv_call *call, ad_conv_plan *v) {
+    const ad_tensor *operand[] = {&call->a, &call->b};
+    ad_tensor *made[] = {NULL, NULL};
+    int status = AD_OK;
+    for (int i = 0; i < 2 && !status; i++) {
+        if (operand[i]->contiguous) continue;
+        operand[i] = made[i] = ad_contiguous(operand[i], operand[i]->dtype);
+        if (!made[i]) status = AD_NO_MEMORY;
+    }
+    if (!status) {
+        const int64_t row = v->m * v->taps, count = v->positions / v->taps;
+        patches all = {.v = v, .next = v->c * count};
+        all.g = (ad_product){.kernels = v->kernels,
+                             .size = v->size,
+                             .m = count,
+                             .n = row,
+                             .k = v->c,
+                             .a = {operand[0]->data, 1, count},
+                             .b = {operand[1]->data, row, 1},
+                             .c_row = row};
+        ad_parallel_for(v->batch, ad_conv_cost(v->batch * count * row * v->c, v->size), run_patches, &all);
+        status = atomic_load(&v->status);
+    }
+    ad_free(made[0]);
+    ad_free(made[1]);
     return status;
 }

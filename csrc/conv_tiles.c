@@ -7,7 +7,8 @@
 #define DEPTH 256             /* channels and taps at a time, at most: a panel of weights stays in L1 */
 #define BLOCK_BYTES (1 << 17) /* of a block of the result before it is turned */
 #define STACK_BYTES 4096
-#define LEAST_TASKS 4 /* that a batch is cut into where it can be */
+#define PACKED_CHANNELS 16 /* whose weights are packed by turns: they stay in L1 */
+#define LEAST_TASKS 4      /* that a batch is cut into where it can be */
 
 /* Of one combination of residues: k channels and taps, from `begin` on of all. */
 typedef struct {
@@ -38,7 +39,8 @@ static void for_combinations(const ad_conv_plan *v, void (*fn)(void *context, co
 /* Where each channel and tap reads, and its weights: of `lanes` results side by side from m on. */
 typedef struct {
     ad_conv_plan *v;
-    int64_t group;
+    int64_t group, j, cols; /* results [j, j + cols) of a group, */
+    int64_t i, end;         /* channels [i, end) */
 } packing;
 
 static void fill_offsets(const ad_conv_plan *v, const combination *c) {
@@ -65,17 +67,18 @@ static bool taps_follow(const ad_conv_plan *v) {
     return follow;
 }
 
-/* dst[k * lanes + l], each lane `w_m` further. */
-static void pack_taps(const ad_conv_plan *v, const combination *c, const char *w, int64_t lanes, char *dst) {
+/* dst[k * lanes + l], each lane `w_m` further, of `n` channels. */
+static void pack_taps(const ad_conv_plan *v, const combination *c, const char *w, int64_t n, int64_t lanes,
+                      char *dst) {
     const int64_t size = v->size;
     if (c->k == v->c * v->taps && taps_follow(v)) {
         const bool at_once = v->w_c == v->taps;
-        for (int64_t i = 0; i < (at_once ? 1 : v->c); i++)
-            v->kernels->pack(at_once ? c->k : v->taps, (int)lanes, w + i * v->w_c * size, v->w_m, 1,
+        for (int64_t i = 0; i < (at_once ? 1 : n); i++)
+            v->kernels->pack(at_once ? n * v->taps : v->taps, (int)lanes, w + i * v->w_c * size, v->w_m, 1,
                              dst + i * v->taps * lanes * size);
         return;
     }
-    for (int64_t i = 0; i < v->c; i++) {
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t d = c->r[0]->begin; d < c->r[0]->end; d++) {
             for (int64_t h = c->r[1]->begin; h < c->r[1]->end; h++) {
                 const int64_t row =
@@ -104,18 +107,24 @@ static void note_offsets(void *context, const combination *c) { fill_offsets(con
 static void pack_combination(void *context, const combination *c) {
     const packing *p = context;
     const ad_conv_plan *v = p->v;
-    const char *w = v->w + p->group * v->w_group * v->size;
-    char *dst = v->packed + (p->group * v->c * v->taps + c->begin) * v->m * v->size;
-    if (p->group == 0) fill_offsets(v, c);
-    for (int64_t j = 0, cols; j < v->m; j += cols) {
-        cols = v->channels ? ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels)) : 1;
-        pack_taps(v, c, w + j * v->w_m * v->size, cols, dst + j * c->k * v->size);
-    }
+    const char *w = v->w + (p->group * v->w_group + p->j * v->w_m + p->i * v->w_c) * v->size;
+    const int64_t before = (p->group * v->c * v->taps + c->begin) * v->m + p->j * c->k;
+    pack_taps(v, c, w, p->end - p->i, p->cols, v->packed + (before + p->i * c->k / v->c * p->cols) * v->size);
 }
 
+/* A few channels at a time: combinations take turns at the taps of each. */
 static void pack_group(void *context, int64_t group) {
-    packing p = {context, group};
-    for_combinations(p.v, pack_combination, &p);
+    packing p = {.v = context, .group = group};
+    const ad_conv_plan *v = p.v;
+    const int64_t channels = moves_by_one(v) ? v->c : PACKED_CHANNELS;
+    if (group == 0) for_combinations(v, note_offsets, context);
+    for (p.j = 0; p.j < v->m; p.j += p.cols) {
+        p.cols = v->channels ? ad_conv_next(v->kernels, v->m - p.j, ad_conv_width(v->kernels)) : 1;
+        for (p.i = 0; p.i < v->c; p.i = p.end) {
+            p.end = ad_least(p.i + channels, v->c);
+            for_combinations(v, pack_combination, &p);
+        }
+    }
 }
 
 /* ---- blocks ---- */
@@ -126,7 +135,8 @@ typedef struct {
     const char *source, *weights, *bias;
     int64_t images, r0, r1, c0, c1;
     int64_t next_source; /* from one image to the next, in elements */
-    int64_t *starts;     /* room for an offset of each position */
+    int64_t *starts;     /* room for an offset of each position, and where it lies in the block */
+    char *dense;         /* room for the positions of a combination, which lie apart */
     char *c; /* where the block goes: all of its images, before they are turned if that is to be */
 } block;
 
@@ -171,24 +181,31 @@ static int64_t even_depth(int64_t k) {
     return parts ? (k + parts - 1) / parts : 1;
 }
 
+/* The positions of a combination: where they begin in the source, and behind that which of the block's they
+ * are. Returns how many. */
+static int64_t gather_positions(const block *b, const combination *c) {
+    const ad_axis *axis = &b->v->axis[2];
+    const int64_t width = b->c1 - b->c0, all = b->images * (b->r1 - b->r0);
+    int64_t q0, q1, from, n = 0, *starts = b->starts, *places = starts + all * width;
+    within(axis, c->r[2], b->c0, b->c1, &q0, &q1);
+    for (int64_t i = 0; i < all; i++) {
+        if (!row_of(b, c, i, &from)) continue;
+        for (int64_t q = q0; q < q1; q++, n++) {
+            starts[n] = from + q * axis->source_step * b->v->source.at[2];
+            places[n] = i * width + c->r[2]->first - b->c0 + q * axis->step;
+        }
+    }
+    return n;
+}
+
 static void channel_tiles(void *context, const combination *c) {
     const block *b = context;
     const ad_conv_plan *v = b->v;
-    const ad_axis *axis = &v->axis[2];
-    const int64_t size = v->size, width = b->c1 - b->c0, step = axis->source_step * v->source.at[2];
-    const char *weights = b->weights + c->begin * v->m * size;
-    int64_t q0, q1, from;
-    within(axis, c->r[2], b->c0, b->c1, &q0, &q1);
-    const int64_t first = c->r[2]->first + q0 * axis->step - b->c0;
-    const bool whole = moves_by_one(v);
-    const int64_t all = b->images * (b->r1 - b->r0), rows_at_once = whole ? all : 1;
-    const int64_t n = whole ? all * width : q1 - q0, depth = even_depth(c->k);
-    for (int64_t i = 0; i < rows_at_once; i++) {
-        from = 0;
-        if (whole) row_of(b, c, i, &from);
-        for (int64_t q = 0; q < q1 - q0; q++) b->starts[i * width + q] = from + q * step;
-    }
-    ad_tile tile = {.c_row = axis->step * v->m};
+    const int64_t size = v->size, row = v->m * size, n = gather_positions(b, c), depth = even_depth(c->k);
+    const int64_t *places = b->starts + b->images * (b->r1 - b->r0) * (b->c1 - b->c0);
+    const char *weights = b->weights + c->begin * row;
+    char *const to = moves_by_one(v) ? b->c : b->dense;
+    ad_tile tile = {.a = b->source, .c_row = v->m};
     for (int64_t j = 0; j < v->m; j += tile.cols) {
         tile.cols = tile.b_row = ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels));
         for (int64_t p = 0; p == 0 || p < c->k; p += depth) {
@@ -197,20 +214,15 @@ static void channel_tiles(void *context, const combination *c) {
             tile.bias = b->bias && p + tile.k == c->k ? b->bias + j * size : NULL;
             tile.accumulate = p > 0;
             tile.offsets = v->offsets + c->begin + p;
-            for (int64_t i = 0; i < all; i += rows_at_once) {
-                from = 0;
-                if (!whole && !row_of(b, c, i, &from)) continue;
-                char *to = b->c + ((i * width + first) * v->m + j) * size;
-                tile.a = b->source + (from + q0 * step) * size;
-                for (int64_t q = 0, rows; q < n; q += rows) {
-                    rows = ad_conv_rows(v->kernels, n - q);
-                    tile.starts = b->starts + q;
-                    tile.c = to + q * tile.c_row * size;
-                    v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
-                }
+            for (int64_t q = 0, rows; q < n; q += rows) {
+                rows = ad_conv_rows(v->kernels, n - q);
+                tile.starts = b->starts + q;
+                tile.c = to + q * row + j * size;
+                v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
             }
         }
     }
+    for (int64_t q = 0; to != b->c && q < n; q++) memcpy(b->c + places[q] * row, to + q * row, (size_t)row);
 }
 
 /* ---- vectors of positions ---- */
@@ -368,8 +380,9 @@ static void run_block(void *context, int64_t task) {
                .c1 = ad_least((col + 1) * v->cols, width),
                .c = y};
     const int64_t positions = v->channels ? b.images * (b.r1 - b.r0) * (b.c1 - b.c0) : 0;
-    const int64_t starts = (positions * (int64_t)sizeof(int64_t) + 63) / 64 * 64;
-    const int64_t result = starts + (positions * v->m * size + 63) / 64 * 64;
+    const int64_t starts = (positions * 2 * (int64_t)sizeof(int64_t) + 63) / 64 * 64;
+    const int64_t one = (positions * v->m * size + 63) / 64 * 64;
+    const int64_t result = starts + (moves_by_one(v) ? one : 2 * one);
     const int64_t bytes = result + (v->local ? b.images * v->copy_bytes : 0);
     _Alignas(64) char stack[STACK_BYTES];
     char *memory = bytes <= STACK_BYTES ? stack : ad_alloc((size_t)bytes);
@@ -377,7 +390,7 @@ static void run_block(void *context, int64_t task) {
         atomic_store(&v->status, AD_NO_MEMORY);
         return;
     }
-    if (v->channels) b.starts = (int64_t *)memory, b.c = memory + starts;
+    if (v->channels) b.starts = (int64_t *)memory, b.c = memory + starts, b.dense = b.c + one;
     if (v->local) {
         char *copy = memory + result;
         copy_images(v, n, b.images, group, copy);

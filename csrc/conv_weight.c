@@ -228,21 +228,21 @@ int ad_conv_weight(const ad_conv_call *call) {
         return AD_NO_MEMORY;
     }
     ad_conv_forward(v.axis, call);
-    const bool lanes = v.m < FEW;
-    int status = ad_conv_source(&v.source, x, v.axis, lanes);
-    if (!status && !lanes && v.c && v.batch * v.positions < v.m) {
-        ad_conv_plan few = {.kernels = v.kernels,
-                            .size = v.size,
-                            .batch = v.batch,
-                            .groups = v.groups,
-                            .m = v.m,
-                            .c = v.c,
-                            .taps = v.taps,
-                            .positions = v.positions,
-                            .source = v.source,
-                            .y = v.y};
-        memcpy(few.axis, v.axis, sizeof v.axis);
-        status = ad_conv_columns_weight(&few, g);
+    const bool lanes = v.m < FEW, few = !lanes && v.c && v.batch * v.positions < v.m;
+    int status = ad_conv_source(&v.source, x, v.axis, lanes || few);
+    if (!status && few) {
+        ad_conv_plan call_of = {.kernels = v.kernels,
+                                .size = v.size,
+                                .batch = v.batch,
+                                .groups = v.groups,
+                                .m = v.m,
+                                .c = v.c,
+                                .taps = v.taps,
+                                .positions = v.positions,
+                                .source = v.source,
+                                .y = v.y};
+        memcpy(call_of.axis, v.axis, sizeof v.axis);
+        status = ad_conv_columns_weight(&call_of, g);
     } else if (!status) {
         status = lanes ? run_lanes(&v, g) : run_tiles(&v, g);
     }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include "internal.h"
 
 /* Elements of a size, whatever they are. */
 typedef uint8_t u8 __attribute__((may_alias));
@@ -17,7 +18,8 @@ typedef uint64_t u64 __attribute__((may_alias));
 static inline bool ad_is_far(int64_t table, int64_t row) { return table > 1 << 23 && row > 512; }
 
 static inline void ad_fetch_row(const char *src, int64_t n) {
-    for (int64_t k = 0; k < n && k < 4096; k += 64) __builtin_prefetch(src + k, 0, 2);
+    const char *const end = src + ad_least(n, 4096);
+    for (src -= (uintptr_t)src % AD_LINE; src < end; src += AD_LINE) __builtin_prefetch(src, 0, 2);
 }
 
 void ad_move_bytes(char *dst, const char *src, int64_t n); /* copy.c */

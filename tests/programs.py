@@ -142,6 +142,18 @@ def convolutions(d: ad.dtype) -> Iterator[ad.Tensor]:
             yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
 
 
+def few_positions(d: ad.dtype) -> Iterator[ad.Tensor]:
+    """Convolutions of more channels than positions, whose panels are filled by lines of memory."""
+    for images, width, stride, c in itertools.product((1, 2, 3), (3, 5, 6), (1, 2), (1, 50)):
+        x = numbers((images, c, 3, width), 1, d).requires_grad_()
+        w = numbers((60, c, 3, 3), 2, d).requires_grad_()
+        y = functional.conv2d(x, w, None, stride, 1)
+        yield y
+        yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
+        w = numbers((c, 3, 2, 5), 2, d)
+        yield functional.conv_transpose2d(x, w, None, (2, 5))  # patches side by side
+
+
 def grids(d: ad.dtype) -> Iterator[ad.Tensor]:
     """Images read at places in and outside of them, as many as fill vectors or do not."""
     for how in GRIDS.values():
@@ -218,6 +230,7 @@ def _programs() -> Iterator[tuple[str, Program]]:
             yield f"products {text} {d.name}", partial(products, d, which)
         yield f"other products {d.name}", partial(other_products, d)
         yield f"convolutions {d.name}", partial(convolutions, d)
+        yield f"convolutions of few positions {d.name}", partial(few_positions, d)
         yield f"grids {d.name}", partial(grids, d)
         yield f"reductions of lengths {d.name}", partial(reductions, d)
         yield f"rows of widths {d.name}", partial(rows, d)

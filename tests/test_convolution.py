@@ -199,3 +199,21 @@ def test_no_images_of_integers_have_no_results() -> None:
     w = ad.ones(3, 2, 2, 2, dtype=ad.int64)
     assert F.conv2d(w.new_zeros(0, 2, 5, 4), w).shape == (0, 3, 4, 3)
     assert F.conv_transpose2d(w.new_zeros(0, 3, 5, 4), w).shape == (0, 2, 6, 5)
+
+
+@pytest.mark.parametrize("kernel", [(4,), (3, 5), (2, 1, 4), (1, 16)])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_patches_side_by_side_are_a_product(
+    kernel: tuple[int, ...], bias: bool, last: bool
+) -> None:
+    nd, images, m, c = len(kernel), 3, 37, 3
+    places = (4, 3, 2)[:nd]
+    x = ad.randn(images, *places, m).movedim(-1, 1)
+    x = x if last else x.contiguous()
+    w, b = ad.randn(m, c, *kernel), ad.randn(c)
+    y = getattr(F, f"conv_transpose{nd}d")(x, w, b if bias else None, stride=kernel)
+    z = (x.movedim(1, -1) @ w.reshape(m, -1)).reshape(images, *places, c, *kernel)
+    sides = [d for i in range(nd) for d in (1 + i, 2 + nd + i)]
+    z = z.permute(0, 1 + nd, *sides).reshape(y.shape)
+    assert y.equal(z + b.view(-1, *[1] * nd) if bias else z)

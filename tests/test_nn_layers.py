@@ -323,3 +323,26 @@ def test_interpolate_tells_sizes_that_do_not_fit_before_the_mode() -> None:
         functional.interpolate(ad.zeros(4, 6, 5), size=(3, 9), mode="bilinear")
     with pytest.raises(NotImplementedError, match="bilinear mode needs 4D"):
         functional.interpolate(ad.zeros(4, 6, 5), size=3, mode="bilinear")
+
+
+@pytest.mark.parametrize(("channels", "window"), [(4, 0), (0, 3)])
+def test_a_convolution_of_nothing_has_a_bias_of_zeros(channels: int, window: int) -> None:
+    rubbish = ad.full((6,), 7.0)
+    del rubbish  # whose memory the bias may be given
+    ad.manual_seed(1)
+    with pytest.warns(UserWarning, match="zero-element"):
+        layer = nn.Conv1d(channels, 6, window)
+    assert layer.bias.tolist() == [0.0] * 6
+    after = ad.rand(())
+    ad.manual_seed(1)
+    ad.rand(6)  # which are drawn all the same
+    assert after.equal(ad.rand(()))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 0), (0, 4, 3)])
+def test_an_instance_norm_of_nothing_has_gradients_of_zeros(shape: tuple[int, ...]) -> None:
+    layer = nn.InstanceNorm1d(4, affine=True)
+    y = layer(ad.ones(shape, requires_grad=True))
+    y.sum().backward()
+    assert y.shape == shape
+    assert [p.grad.tolist() for p in layer.parameters()] == [[0.0] * 4] * 2

@@ -135,6 +135,10 @@ CALLS: dict[str, Callable[[], Any]] = {
     "few positions": gradients(
         lambda x, w: F.conv2d(x, w, padding=1), (1, 256, 4, 4), (300, 256, 3, 3)
     ),
+    "strided": gradients(
+        lambda x, w: F.conv2d(x, w, stride=2, padding=1), (2, 33, 4, 4), (40, 33, 3, 3)
+    ),
+    "patches": gradients(lambda x, w: F.conv2d(x.mT, w.mT, stride=4), (2, 3, 8, 12), (33, 3, 4, 4)),
     "one position": gradients(F.conv_transpose2d, (4, 32, 1, 1), (32, 16, 4, 4)),
 }
 

@@ -177,3 +177,29 @@ def test_gather_of_no_places_asks_for_no_shape() -> None:
     assert x.grad.tolist() == [[0.0] * 3] * 2
     with pytest.raises(RuntimeError, match="Size does not match"):
         x.gather(0, ad.zeros(1, 5, dtype=ad.int64))
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.int32, ad.bool, ad.int64])
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (3, 0), (0, 0, 2)])
+def test_an_empty_index_may_be_of_any_dtype(dtype: ad.dtype, shape: tuple[int, ...]) -> None:
+    x = ad.ones(3, 4, requires_grad=True)
+    index = ad.empty(shape, dtype=dtype)
+    x.gather(1, index).sum().backward()
+    assert x.gather(1, index).shape == shape
+    assert not x.grad.any()
+    for y in (x.scatter(1, index, 2.0), x.scatter(1, index, x), x.scatter_add(1, index, x)):
+        assert y.equal(x)
+    for how in ("sum", "prod", "mean", "amax"):
+        assert x.scatter_reduce(1, index, x, how).equal(x)
+    assert ad.ones(()).gather(0, index[:0].reshape(0)).shape == (0,)
+    if dtype is not ad.int64:
+        with pytest.raises(RuntimeError, match=r"dtype of indices|number of dimensions"):
+            ad.take_along_dim(x, index, 1)
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.bool])
+def test_an_index_of_something_is_of_integers(dtype: ad.dtype) -> None:
+    x, index = ad.ones(3), ad.zeros(1, dtype=dtype)
+    for call in (lambda: x.gather(0, index), lambda: x.scatter(0, index, 1.0)):
+        with pytest.raises(RuntimeError, match="Expected dtype int64 for index"):
+            call()

@@ -203,3 +203,23 @@ def test_what_steps_refuse() -> None:
         (x, x, x.clone(), 1),
     ):
         assert lib.ad_pw_steps(native, 0, count, [one._p, other._p], 1, [out._p])
+
+
+@pytest.mark.parametrize("lengths", [(3, 3), (3, 2)])
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"bidirectional": True}])
+def test_what_a_layer_gave_may_be_written_to(
+    kind: str, lengths: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    found = []
+    for own in (True, False):
+        ad.manual_seed(0)
+        layer = getattr(nn, kind)(2, 3, **options)
+        x = ad.randn(3, 2, 2, requires_grad=True)
+        y, after = layer(pack_padded_sequence(x, ad.tensor(lengths)))
+        outputs = [y.data, *(after if kind == "LSTM" else (after,))]
+        if own:
+            outputs = [output.clone() for output in outputs]
+        sum(output.mul_(2).square().sum() for output in outputs).backward()
+        found.append([bits(z.grad) for z in (x, *layer.parameters())])
+    assert found[0] == found[1]

@@ -94,8 +94,8 @@ class _Convolution(Module):
         """Draw new initial values, uniform on +-1/sqrt(elements of a window)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         fan_in = math.prod(self.weight.shape[1:])
-        if self.bias is not None and fan_in:
-            bound = 1 / math.sqrt(fan_in)
+        if self.bias is not None:
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0
             init.uniform_(self.bias, -bound, bound)
 
     def _widths(self) -> list[int]:

@@ -244,16 +244,28 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         if y:
             return _along.result(input, y, remembered(input, at, index))
         failure = take_failure()
-        if index.dtype is dtypes.int32:
-            return gather(input, dim, to_dtype(index, dtypes.int64))
+        if (converted := as_places(index)) is not index:
+            return gather(input, dim, converted)
         _check_gather(input, at, index)
         if failure[0] == lib.AD_BAD_INDEX:
             raise RuntimeError(f"gather(): {describe(failure, 'gather', p)}")
         if places.numel:
             raise describe(failure, "gather", p)
+    index = as_places(index)
     _check_gather(input, at, index)
     row = gather(reshape(input, -1), 0, reshape(index, -1))  # a number is a row of one
     return reshape(row, index.shape)
+
+
+def as_places(index: Tensor) -> Tensor:
+    """An index that functions by name take beside one of int64: of int32, or empty of any dtype."""
+    p = index._p
+    if p.dtype != _INT64 and (p.numel == 0 or p.dtype == _INT32):
+        index = to_dtype(index, dtypes.int64)
+    return index
+
+
+_INT32, _INT64 = dtypes.int32.code, dtypes.int64.code
 
 
 def _check_gather(input: Tensor, dim: int, index: Tensor) -> None:
@@ -289,6 +301,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             "take_along_dim(): input and indices should have the same number of dimensions, but "
             f"got {input.ndim} and {indices.ndim} dimensions"
         )
+    if indices.dtype is not dtypes.int64:
+        raise RuntimeError(
+            f"take_along_dim(): dtype of indices should be Long but got {indices.dtype!r}"
+        )
     sizes, places = list(input.shape), list(indices.shape)
     at = dim_index(dim, len(sizes))
     shape = [max(a, b) if a != 0 != b else 0 for a, b in zip(sizes, places, strict=True)]
@@ -299,7 +315,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     try:
         return gather(wide, at, indices if shape == places else expand(indices, shape))
     except RuntimeError:
-        if indices.dtype is not dtypes.int64 or not (indices < 0).any():
+        if not (indices < 0).any():
             raise
     counted = (indices + input.shape[at]).where(indices < 0, indices)  # from the end
     return gather(wide, at, expand(counted, shape))

@@ -88,21 +88,31 @@ def _forward(*args: Any) -> Any:
     out = fresh(lib.ad_as_strided(flat, 2, (total, h0.shape[1]), (h0.shape[1], 1), 0), "scan", flat)
     keeps = cell.kept and (steps.recorded or not steps.native)
     steps.kept = _empty(gates, total, cell.kept * hidden) if keeps else None
-    steps.cells = None if c0 is None else _empty(gates, total, hidden)
+    cells = None
+    if c0 is not None and steps.recorded:
+        steps.cells, cells = steps.around(wrap(c0))
+    elif c0 is not None:
+        cells = wrap(_empty(gates, total, hidden))
     steps.made = out if proj is None else _empty(gates, total, hidden)
     if steps.native:
         ins = [gates, w, _dense(h0), _dense(c0), _dense(b)]
-        _natively(lib.ad_recur, cell.forward, steps, ins, [out, steps.cells, steps.kept])
+        outs = [out, None if cells is None else cells._p, steps.kept]
+        _natively(lib.ad_recur, cell.forward, steps, ins, outs)
     else:
-        _step_by_step(steps, gates, out, args[:-1])
+        _step_by_step(steps, gates, out, cells, args[:-1])
     found = wrap(flat).view(-1)
-    if c0 is not None:
-        cells = steps.last(wrap(steps.cells)).view(-1)
-        narrow(found, 0, found.shape[0] - cells.shape[0], cells.shape[0]).copy_(cells)
+    if cells is not None:
+        last = steps.last(cells).view(-1)
+        narrow(found, 0, found.shape[0] - last.shape[0], last.shape[0]).copy_(last)
+    if steps.recorded:
+        steps.states, states = steps.around(wrap(h0))
+        states.copy_(wrap(out))
     return lib.ad_alias(found._p)
 
 
-def _step_by_step(steps: Steps, gates: Any, out: Any, xs: Sequence[Any]) -> None:
+def _step_by_step(
+    steps: Steps, gates: Any, out: Any, cells: Tensor | None, xs: Sequence[Any]
+) -> None:
     """The steps of sequences that differ in length, or are projected: to `out` and what is kept."""
     _, w, h0, c0, b, proj = steps.parts(xs)
     cell, kept = CELLS[steps.kind], steps.kept
@@ -119,8 +129,8 @@ def _step_by_step(steps: Steps, gates: Any, out: Any, xs: Sequence[Any]) -> None
         given += more[cell.summed :]
         if kept is not None:
             given.append(state[-1]._p)
-        if c0 is not None:
-            news += _columns(steps.cells, at, rows, 1)
+        if cells is not None:
+            news += _columns(cells._p, at, rows, 1)
         keep = [] if kept is None else _columns(kept, at, rows, cell.kept)
         cell.forward.write_all(given, [*news, *keep])
         state = [wrap(new) for new in news]
@@ -140,14 +150,14 @@ class _Sweep:
 
     def __init__(self, node: OpNode, g: Tensor) -> None:
         steps: Steps = node.args[0]
-        *xs, y = node.unpack()
+        xs = node.unpack()
         gates, self.w, h0, c0, _, self.proj = steps.parts(xs)
         self.node, self.steps, self.cell, self.c0 = node, steps, CELLS[steps.kind], c0
         total, width, n = steps.offsets[-1], h0.shape[1], steps.sizes[0]
-        self.out = wrap(y).narrow(0, 0, total * width).view(total, width)._p
+        self.out = steps.after(steps.states)._p
         g = g.contiguous()
         self.g = g.narrow(0, 0, total * width).view(total, width)
-        self.before = self.held = steps.before(wrap(self.out), wrap(h0))._p
+        self.before = self.held = steps.before(steps.states)._p
         self.gates = self.hidden = _empty(gates, total, gates.shape[1])
         if steps.kind == "GRU":
             self.hidden = _empty(gates, total, gates.shape[1])
@@ -155,7 +165,8 @@ class _Sweep:
         zeros = wrap(h0).new_zeros((n, width))
         self.ends, self.firsts = [zeros], [zeros.clone()]
         if c0 is not None:
-            self.held = steps.before(wrap(steps.cells), wrap(c0))._p
+            self.cells = steps.after(steps.cells)._p
+            self.held = steps.before(steps.cells)._p
             self.ends.append(g.narrow(0, total * width, n * c0.shape[1]).view(n, c0.shape[1]))
             self.firsts.append(wrap(c0).new_zeros((n, c0.shape[1])))
 
@@ -163,7 +174,7 @@ class _Sweep:
         """All steps by one call."""
         steps, kept = self.steps, self.steps.kept
         c = None if self.c0 is None else self.ends[1].contiguous()._p
-        after = steps.cells if self.c0 is not None else None if kept is not None else self.out
+        after = self.cells if self.c0 is not None else None if kept is not None else self.out
         ins = [self.g._p, self.w, kept, None if kept is None else self.held, after, c]
         hidden = None if self.hidden is self.gates else self.hidden
         outs = [self.gates, hidden, *(x._p for x in self.firsts), None][:4]
@@ -202,7 +213,7 @@ class _Sweep:
         held = [*_columns(steps.kept, at, rows, 4), *_columns(self.held, at, rows, 1)]
         by_itself = _empty(gh, rows, gh.shape[1])
         if self.c0 is not None:
-            held += [*_columns(steps.cells, at, rows, 1), gh, gs, cells[0]._p]
+            held += [*_columns(self.cells, at, rows, 1), gh, gs, cells[0]._p]
             cell.backward.write_all(held, [*dz, by_itself])
             return [wrap(by_itself)], None
         held += [gh, gs, _zeros(gh, rows, gh.shape[1])]
@@ -244,7 +255,7 @@ def _through(
 def _rule(node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
     if not mode.grad:  # a walk to chosen inputs, that records nothing
         return _sweep(node, g)
-    return cotangents_of(lambda *xs: composed(node.args[0], xs), node, g, saved[:-1])
+    return cotangents_of(lambda *xs: composed(node.args[0], xs), node, g, saved)
 
 
 _OPS = {
@@ -252,7 +263,7 @@ _OPS = {
         f"recurrent_{n}",
         _forward,
         _rule,
-        saves=(*range(n), -1),
+        saves=tuple(range(n)),
         grad_name="RecurrentBackward0",
         sweep=_sweep,
     )

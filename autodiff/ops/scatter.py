@@ -13,7 +13,7 @@ from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import ROUNDED_ONCE, exact, scalar
-from autodiff.ops.gather import Indices, _along
+from autodiff.ops.gather import Indices, _along, as_places
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
@@ -144,8 +144,7 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
         take_failure()  # to be met again
     if filling:
         src = _expand(to_dtype(src, x.dtype), index.shape)
-    if index.dtype is dtypes.int32:
-        index = to_dtype(index, dtypes.int64)
+    index = as_places(index)
     _check(name, x, d, index, src)
     if _is_idle(x, d, index, src):
         return x
@@ -349,9 +348,7 @@ def scatter_reduce(
     if reduce == "sum" and include_self:
         return scatter_add(input, dim, index, src)
     d = dim_index(dim, input._p.ndim)
-    if index._p.dtype == dtypes.int32.code:
-        index = to_dtype(index, dtypes.int64)
-    return reduced_at(input, d, index, src, reduce, include_self)
+    return reduced_at(input, d, as_places(index), src, reduce, include_self)
 
 
 def reduced_at(

@@ -27,10 +27,12 @@ class Steps:
         "projected",
         "recorded",
         "sizes",
+        "states",
     )
     recorded: bool  # whether there will be a backward, which needs what follows
     kept: Any  # the gates of each row
-    cells: Any  # the cell state of each row
+    states: Any  # the state of each row beside the first (`around`): the result may be written to
+    cells: Any  # the same of cell states
     made: Any  # what is projected to the output rows
 
     def __init__(
@@ -69,21 +71,35 @@ class Steps:
         found = {j: self.offsets[t] + j for t, size in enumerate(self.sizes) for j in range(size)}
         return [found[j] for j in range(self.sizes[0])]
 
-    def before(self, out: Tensor, first: Tensor) -> Tensor:
-        """For each row, the state that its step began with, of all states and the first."""
-        sizes, n = self.sizes, self.sizes[0]
-        if sizes[-1] == n:
-            rest = out.shape[0] - n
-            if self.order.step > 0:
-                return cat([first, narrow(out, 0, 0, rest)])
-            return cat([narrow(out, 0, n, rest), first])
+    @property
+    def _ahead(self) -> int:
+        """How many rows of a first state lie before those of all states: else they lie behind."""
+        n = self.sizes[0]
+        return n if self.order.step > 0 and self.sizes[-1] == n else 0
+
+    def around(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Room for the states of all rows beside the first one, which is there, and without it."""
+        n, rows, ahead = self.sizes[0], self.offsets[-1], self._ahead
+        whole = first.new_empty((rows + n, first.shape[1]))
+        narrow(whole, 0, 0 if ahead else rows, n).copy_(first)
+        return whole, narrow(whole, 0, ahead, rows)
+
+    def after(self, whole: Tensor) -> Tensor:
+        """For each row, the state that its step ended with."""
+        return narrow(whole, 0, self._ahead, self.offsets[-1])
+
+    def before(self, whole: Tensor) -> Tensor:
+        """For each row, the state that its step began with."""
+        sizes, rows = self.sizes, self.offsets[-1]
+        if sizes[-1] == sizes[0]:
+            return narrow(whole, 0, 0 if self._ahead else sizes[0], rows)
         at: list[int] = []
         for t, size in enumerate(sizes):
             s = t - self.order.step
             held = sizes[s] if 0 <= s < len(sizes) else 0
             offset = self.offsets[s] if held else 0
-            at += [offset + j if j < held else out.shape[0] + j for j in range(size)]
-        return index_select(cat([out, first]), 0, tensor(at))
+            at += [offset + j if j < held else rows + j for j in range(size)]
+        return index_select(whole, 0, tensor(at))
 
 
 def resized(x: Tensor, rows: int, first: Tensor) -> Tensor:

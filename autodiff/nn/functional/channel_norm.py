@@ -197,7 +197,9 @@ def instance_norm(
             "Expected running_mean and running_var to be defined when use_input_stats is false"
         )
     if not input.numel():
-        return input * 1
+        ones = [1] * (input.ndim - 2)
+        y = input * (1 if weight is None else weight.view(-1, *ones))
+        return y if bias is None else y + bias.view(-1, *ones)
     channels, given = input.size(1), (running_mean, running_var, weight, bias)
     if not use_input_stats:
         return batch_norm(input, *given, False, momentum, eps)
