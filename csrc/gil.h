@@ -3,9 +3,7 @@
  * Python's lock: to let it go and take it back costs as much as a small operation, so the calls an eager
  * program is made of keep it, and let it go once they know that their work is long (ad_let_go). All others
  * let it go for the whole call. */
-#ifndef __clang__ /* small: a wrapper is as fast as what it calls */
-#pragma GCC optimize("Os")
-#endif
+#include "small.h"
 #ifndef PYPY_VERSION
 #include <stdbool.h>
 #include <string.h>
