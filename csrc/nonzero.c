@@ -39,7 +39,7 @@ ad_tensor *ad_nonzero(const ad_tensor *x, int flat) {
     if (!direct && !made) return NULL;
     const uint8_t *truth = (const uint8_t *)(direct ? x : made)->data;
     const int64_t count = count_true(truth, x->numel), shape[] = {x->ndim, count};
-    ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, shape + flat), *across = NULL;
+    ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, flat ? shape + 1 : shape), *across = NULL;
     if (y && y->numel) {
         int64_t *out = (int64_t *)y->data;
         write_places(truth, x->numel, count, out + y->numel - count);
