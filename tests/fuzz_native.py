@@ -19,7 +19,7 @@ import autodiff as ad
 from autodiff.native import ffi, lib
 from autodiff.tensor import Tensor
 
-HEADER = Path(__file__).parents[1] / "csrc" / "autodiff.h"
+API = Path(__file__).parents[1] / "csrc"
 TRUSTED = re.compile(  # they take addresses, own what they are given, or change the whole program
     r"ad_(free|wrap|capsule_|tape_|watch|op_|program_|pw|rng_free|memory_|init|last_|next|recur"
     r"|set_num_threads|optim_step|inference|from_dlpack|to_dlpack)"
@@ -36,7 +36,9 @@ MEMORY = 2 * 2**30
 
 def signatures() -> dict[str, list[str]]:
     """The parameters of each entry point that is tried, as the header writes them."""
-    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+    headers = [API / "autodiff.h", *sorted(API.glob("api/*.h"))]
+    text = "\n".join(header.read_text() for header in headers)
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     found = re.findall(r"^[a-z][\w \*]*?(ad_\w+)\(([^;{]*?)\);", text, flags=re.MULTILINE)
     return {
         name: [re.sub(r"\s+", " ", p.strip()) for p in parameters.split(",")]
