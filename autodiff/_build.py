@@ -1,6 +1,7 @@
 """The cffi build of `autodiff._native`: what setup.py compiles.
 
-Everything is derived: the declarations from csrc/autodiff.h, the sources from the folder.
+Everything is derived: the declarations from csrc/autodiff.h and its parts, the sources from the
+folder.
 """
 
 import os
@@ -25,17 +26,26 @@ FLAGS = [
 ]
 
 
+def header(name: str = "autodiff.h") -> list[str]:
+    """The lines of the native API: those of the header and of its parts, but the preprocessor's."""
+    lines = []
+    for line in (CSRC / name).read_text().splitlines():
+        if line.startswith('#include "api/'):
+            lines += header(line.split('"')[1])
+        elif not line.startswith("#"):
+            lines.append(line)
+    return lines
+
+
 def declarations() -> str:
-    """The native API for cffi: the header without its preprocessor lines, and our callbacks."""
-    header = (CSRC / "autodiff.h").read_text()
-    lines = [line for line in header.splitlines() if not line.startswith("#")]
+    """What cffi reads: the native API and our callbacks."""
     ours = [
         'extern "Python" void ad_release_owner(void *);',
         'extern "Python" void ad_tape_notice(int);',
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
-    return "\n".join([*lines, *ours])
+    return "\n".join([*header(), *ours])
 
 
 def flags() -> tuple[list[str], list[str]]:

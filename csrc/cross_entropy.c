@@ -406,7 +406,7 @@ ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_t
     const int64_t wanted = reduction == EACH ? target->numel : 1;
     if (ndim < 2) return ad_fail_null(AD_BAD_DIM, 0, ndim, 0);
     if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
-    ad_tensor *x = ad_make(g->dtype, ndim, shape);
+    ad_tensor *x = ad_empty(g->dtype, ndim, shape);
     if (!x) return NULL;
     if (check(x, target, weight, reduction)) {
         ad_free(x);

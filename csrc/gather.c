@@ -281,7 +281,7 @@ static ad_tensor *flat_from(const ad_tensor *x, int first) {
 
 ad_tensor *ad_add_at(const ad_tensor *values, const ad_tensor *places, int first, int n,
                      const int64_t *sizes) {
-    if (first < 0 || n < 1 || first + n > AD_MAX_DIMS || values->ndim <= first || places->ndim <= first)
+    if (first < 0 || values->ndim <= first || places->ndim <= first || n < 1 || n > AD_MAX_DIMS - first)
         return ad_fail_null(AD_BAD_DIM, first, values->ndim, 0);
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, values->shape, sizeof(int64_t) * (size_t)first);

@@ -1,9 +1,9 @@
-/* gil.h: Python's lock, for the wrappers that cffi generates. To let it go and take it back costs as much as
- * a small operation, so the calls an eager program is made of keep it, and let it go once they know that
- * their work is long (ad_let_go). All others let it go for the whole call. PyPy has wrappers of its own. */
-#ifndef __clang__ /* small: a wrapper is as fast as what it calls */
-#pragma GCC optimize("Os")
-#endif
+/* gil.h: what the wrappers that cffi generates do otherwise here. PyPy has wrappers of its own.
+ *
+ * Python's lock: to let it go and take it back costs as much as a small operation, so the calls an eager
+ * program is made of keep it, and let it go once they know that their work is long (ad_let_go). All others
+ * let it go for the whole call. */
+#include "small.h"
 #ifndef PYPY_VERSION
 #include <stdbool.h>
 #include <string.h>
@@ -12,6 +12,31 @@ void ad_set_lock(void *(*let_go)(void), void (*take_back)(void *)); /* threads.c
 bool ad_let_go(int64_t cost);
 void ad_take_back(bool let_go);
 
+/* A pointer, or a list that becomes an array: in `room`, or where that is too small in memory that is freed
+ * after the call. Written out for each pointer, as cffi has it, this is a third of the wrappers. */
+enum { AD_ROOM = 96 };
+static __attribute__((noinline)) int pointer_argument(struct _cffi_ctypedescr *type, PyObject *given,
+                                                      char **pointer, char *room,
+                                                      struct _cffi_freeme_s **freed) {
+    const Py_ssize_t nbytes = _cffi_prepare_pointer_call_argument(type, given, pointer);
+    if (nbytes == 0) return 0;
+    *pointer = nbytes > AD_ROOM ? NULL : room;
+    return _cffi_convert_array_argument(type, given, pointer, nbytes, freed);
+}
+#undef _cffi_prepare_pointer_call_argument
+#define _cffi_prepare_pointer_call_argument(type, given, pointer)                                            \
+    pointer_argument(type, given, pointer, __builtin_alloca(AD_ROOM), &large_args_free)
+#define _cffi_convert_array_argument(...) (-1) /* what comes after a failure */
+#undef alloca
+#define alloca(nbytes) NULL
+
+/* Nobody asks for errno. */
+#undef _cffi_restore_errno
+#define _cffi_restore_errno() ((void)0)
+#undef _cffi_save_errno
+#define _cffi_save_errno() ((void)0)
+
+static __attribute__((noinline)) bool let_go_throughout(void) { return ad_let_go(INT64_MAX); }
 static void *let_python_go(void) { return PyEval_SaveThread(); }
 static void take_python_back(void *state) { PyEval_RestoreThread((PyThreadState *)state); }
 __attribute__((constructor)) static void hand_over_lock(void) {
@@ -44,9 +69,9 @@ __attribute__((constructor)) static void hand_over_lock(void) {
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \
-        const bool let_go = !AD_SHORT && ad_let_go(INT64_MAX);
+        const bool let_go = !AD_SHORT && let_go_throughout();
 #undef Py_END_ALLOW_THREADS
 #define Py_END_ALLOW_THREADS                                                                                 \
-    ad_take_back(let_go);                                                                                    \
+    if (!AD_SHORT) ad_take_back(let_go);                                                                     \
     }
 #endif

@@ -60,8 +60,9 @@ ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
 }
 
 static ad_tensor *given(int wide, int dtype, int ndim, const int64_t *shape, int64_t n, const void *values) {
-    ad_tensor *x = ad_valid_dtype(dtype) ? ad_make(wide, ndim, shape) : NULL;
-    if (!x) return ad_valid_dtype(dtype) ? NULL : ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    ad_tensor *x = ad_empty(wide, ndim, shape);
+    if (!x) return NULL;
     if (x->numel != n) {
         ad_fail(AD_BAD_SHAPE, n, x->numel, 0);
         ad_free(x);

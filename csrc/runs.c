@@ -80,8 +80,7 @@ int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts,
 ad_tensor *ad_repeat_counts(const ad_tensor *counts) {
     ad_tape_break(AD_TAPE_SIZED);
     if (counts->ndim != 1) return ad_fail_null(AD_BAD_DIM, 1, counts->ndim, 0);
-    ad_tensor *made;
-    const ad_tensor *numbers = ad_packed(counts, AD_int64, &made);
+    ad_tensor *numbers = ad_contiguous(counts, AD_int64); /* which no other thread can write to meanwhile */
     if (!numbers) return NULL;
     const int64_t *n = (const int64_t *)(const void *)numbers->data;
     int status = AD_OK;
@@ -96,6 +95,6 @@ ad_tensor *ad_repeat_counts(const ad_tensor *counts) {
     int64_t *out = y ? (int64_t *)(void *)y->data : NULL;
     for (int64_t i = 0; y && i < numbers->numel; i++)
         for (int64_t k = 0; k < n[i]; k++) *out++ = i;
-    ad_free(made);
+    ad_free(numbers);
     return y;
 }

@@ -2,6 +2,7 @@
  *
  * Each call appends its operands by value. Memory is known by the storage it lies in: an argument's, one that
  * was there before (captured: kept alive, used where it is), or one that is made on the way. */
+#include "small.h"
 #include <stdlib.h>
 #include "tape_parts.h"
 

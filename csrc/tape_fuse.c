@@ -1,6 +1,7 @@
 /* tape_fuse.c: two pointwise calls become one, where what the first makes, of the same shape, is what the
  * second reads, and all else the second reads is there by then. The instructions and their order stay, so the
  * bits do; what only the second read is not stored at all. */
+#include "small.h"
 #include <stdlib.h>
 #include "tape_parts.h"
 

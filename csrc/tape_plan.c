@@ -1,6 +1,7 @@
 /* tape_plan.c: from a recording to what is run: calls that nobody needs are dropped, what is made on the way
  * gets a place in the arena by its lifetime, pointwise calls are laid out, and the pointers that a run may
  * have to patch are listed. */
+#include "small.h"
 #include <stdlib.h>
 #include "tape_parts.h"
 

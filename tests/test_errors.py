@@ -14,7 +14,7 @@ from golden.record_tensor import evaluate, recorded, themes
 
 import autodiff as ad
 
-FUZZ = Path(__file__).with_name("fuzz_arguments.py")
+FUZZ = Path(__file__).parent
 
 
 @pytest.mark.parametrize(("line", "words"), themes()["errors"])
@@ -75,9 +75,10 @@ def test_a_failed_write_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_arguments_crash_or_hang(seed: int) -> None:
-    """In a process of its own: any name of the library, given anything."""
-    command = [sys.executable, "-X", "faulthandler", str(FUZZ), str(seed), "4000"]
+@pytest.mark.parametrize("script", ["fuzz_arguments.py", "fuzz_native.py"])
+def test_no_arguments_crash_or_hang(script: str, seed: int) -> None:
+    """In a process of its own: any name of the library, any native entry point, given anything."""
+    command = [sys.executable, "-X", "faulthandler", str(FUZZ / script), str(seed), "4000"]
     env = os.environ | {"PYTHONPATH": str(Path(ad.__file__).parents[1])}
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=120, check=False, env=env
