@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
+LEADING = "PUSH_EXC_INFO", "LOAD", "BUILD_TUPLE"  # to which exceptions are caught
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 KINDS = {
     "BINARY_SUBSCR": "item",
@@ -26,6 +27,8 @@ KINDS = {
     "STORE_ATTR": "put",
     "STORE_SUBSCR": "put item",
 }
+ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
+CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
 Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
 
 
@@ -103,6 +106,25 @@ def reads_of(code: types.CodeType) -> Reads:
             for part, inner in zip(parts, reads_of(constant), strict=True):
                 part |= inner
     return Reads(*map(frozenset, parts))
+
+
+@functools.lru_cache(4096)
+def catches(code: types.CodeType, at: int) -> bool:
+    """Whether code may go on where what it calls at an instruction raises."""
+    if "suppress" in code.co_names:
+        return True
+    steps = [*dis.get_instructions(code)]
+    entries = getattr(dis.Bytecode(code), "exception_entries", None)
+    if entries is None:  # Python 3.10, which tells of no places
+        return any(step.opname in CATCHING for step in steps)
+    for entry in entries:
+        if entry.start <= at < entry.end:
+            handler = [step.opname for step in steps if step.offset >= entry.target]
+            while handler and (handler[0].startswith(LEADING) or handler[0] in UNSEEN):
+                handler.pop(0)
+            if handler and handler[0] in (*CATCHING, "POP_TOP"):  # the latter where it catches all
+                return True
+    return False
 
 
 def steps_of(code: types.CodeType) -> Iterator[Step]:
