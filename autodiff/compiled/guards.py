@@ -8,8 +8,11 @@ it names, and for the modules that it calls.
 from __future__ import annotations
 
 import array
+import builtins
 import contextvars
 import functools
+import operator
+import os
 import sys
 import threading
 import types
@@ -25,16 +28,18 @@ from autodiff.compiled.places import (
     Row,
     alike,
     attribute,
+    elements,
+    filled,
     held,
     item,
     parts,
 )
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reads import Reads, reads_of
+from autodiff.compiled.reads import GROWING, Reads, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
-from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
+from autodiff.compiled.users import is_data, is_drawn, is_file, keeps, home_of, is_installed, is_ours, is_special, position
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
 from autodiff.ops.fused import pointwise
@@ -52,6 +57,10 @@ BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is don
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
 FUNCTIONS = (types.FunctionType, *WRAPPED)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
+CACHED = type(functools.lru_cache(len))
+GETTERS = operator.attrgetter, operator.methodcaller
+BOUND = types.BuiltinMethodType, types.MethodWrapperType
+SMALL = 4096  # bytes of an array that are compared
 OF_FUNCTIONS = "forward", "setup_context", "backward"
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
@@ -127,11 +136,12 @@ class Names:
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
         for file in reads.imports & sys.modules.keys():
-            self.look(file, sys.modules[str(file)], reads, fn)
-        globals_ = reads.globals | reads.keys if "globals" in reads.globals else reads.globals
-        for name in sorted(globals_ & fn.__globals__.keys()):
-            value = fn.__globals__[name]
-            if not isinstance(value, types.ModuleType):
+            self.look(file, self.note(item, sys.modules, file), reads, fn)
+        asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
+        for name in sorted(reads.globals | asked, key=str):
+            value = fn.__globals__.get(name, ABSENT)
+            known = hasattr(builtins, str(name)) if value is ABSENT else is_file(value)
+            if not known:
                 self.note(item, fn.__globals__, name)
             self.look(name, value, reads, fn)
 
@@ -171,6 +181,16 @@ class Names:
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
             self.callable(value, reads, fn)
+        elif value is os:
+            self.look("environ", os.environ, reads, fn)
+        elif value is os.environ:
+            for key in reads.keys | reads.constants:
+                self.note(item, value, key)
+        elif isinstance(value, GETTERS):
+            self.asked = self.asked._replace(computed=self.asked.computed | {kind.__name__})
+        elif isinstance(value, BOUND):
+            if value.__name__ not in GROWING and not isinstance(value.__self__, types.ModuleType):
+                self.look(None, value.__self__, reads, fn)
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
                 self.object(name, value, reads, fn)
@@ -191,6 +211,10 @@ class Names:
                 self.object(name, value, reads, fn)
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
+            if kind is CACHED:
+                self.note(filled, value)
+            elif home_of(kind) == "numpy" and getattr(value, "nbytes", SMALL) < SMALL:
+                self.note(elements, value)
             self.object(name, value, reads, fn)
         elif kind is not pointwise and (own := attribute(value, "__dict__")) is not ABSENT:
             self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
@@ -202,6 +226,11 @@ class Names:
             inner = vars(base)["fn"] if is_compiled(base) else None
             base = inner or (base.func if isinstance(base, functools.partial) else base.__func__)
         if not isinstance(base, types.FunctionType):
+            own = [] if value is base else [base, getattr(value, "__self__", None)]
+            if isinstance(value, functools.partial):
+                own += [*value.args, *value.keywords.values()]
+            for part in own:
+                self.look(None, part, NOTHING, None)
             return
         mine = getattr(fn, "__globals__", None) is base.__globals__
         if mine or not is_installed(base):
@@ -228,10 +257,18 @@ class Names:
 
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
-        self.attributes(value, reads, fn)
         operated = name is None or name in reads.operated
         if operated:
             self.passed[id(value)] = value
+            if reads.computed:
+                reads = self.all_of(value, reads)
+        self.attributes(value, reads, fn, name)
+        own = attribute(value, "__dict__")
+        if own is not ABSENT and keeps(value, reads.attributes, operated):
+            self.note(parts, own)
+            for part in own.values():
+                if isinstance(part, CONTAINERS):
+                    self.look(None, part, reads, fn)
         for home in type(value).__mro__:
             for key, part in () if is_ours(home) else [*vars(home).items()]:
                 if is_special(home, key, part) and (operated or key in BY_ANY):
@@ -261,7 +298,19 @@ class Names:
         for hook in found:
             self.look(None, hook, NOTHING, None)
 
-    def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
+    def all_of(self, value: Any, reads: Reads) -> Reads:
+        """What a function looks up that may ask for whatever an object has."""
+        kind = value if isinstance(value, type) else type(value)
+        homes = [vars(home) for home in kind.__mro__ if not is_ours(home)]
+        names = {key for home in homes for key in home if key[:2] != "__"}
+        if not isinstance(value, (Module, type)) and (own := attribute(value, "__dict__")) is not ABSENT:
+            names.update(own)
+            if not isinstance(value, types.ModuleType):
+                self.note(parts, own)
+        fields = ("attributes", "whole", "operated")
+        return reads._replace(**{field: getattr(reads, field) | names for field in fields})
+
+    def attributes(self, value: Any, reads: Reads, fn: Any, called: Any = None) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
         is_class, own = isinstance(value, type), attribute(value, "__dict__")
         own = EMPTY if own is ABSENT else own
@@ -281,7 +330,10 @@ class Names:
                     self.note_own(value, own, name)
                     self.look(name, own[name], reads, fn)
                     continue
-                if (homes and not is_class) or name in reads.constants:
+                tried = name in reads.constants or f"{called}.{name}" in reads.tried
+                if not homes and (tried or (is_class and hasattr(type(value), name))):
+                    self.note(attribute, value, name)
+                elif homes and not is_class:
                     self.note_own(value, own, name)
             if homes and not is_ours(homes[0]):
                 self.of_class(value, kind, name, homes, reads, fn)
@@ -317,6 +369,9 @@ class Names:
                 self.method(part.__func__, (kind,), reads, fn)
             elif isinstance(part, property):
                 self.method(part.fget, (value,), reads, fn)
+            elif isinstance(part, functools.singledispatchmethod):
+                for one in self.note(parts, part.dispatcher.registry):
+                    self.method(one, (value,), reads, fn)
             elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):

@@ -39,6 +39,16 @@ def parts(container: Any, _: Any = None) -> Any:
     return [*container, *container.values()] if hasattr(container, "values") else [*container]
 
 
+def filled(cached: Any, _: Any = None) -> Any:
+    """How often a function that keeps its results was called in earnest, and what it keeps."""
+    return cached.cache_info()[1::2]
+
+
+def elements(array: Any, _: Any = None) -> Any:
+    """What is in an array of NumPy's."""
+    return array.tobytes()
+
+
 def alike(now: Any, was: Any) -> bool:
     """Whether a value, or each of a container's, is as it was."""
     if type(was) is not list:
@@ -49,6 +59,8 @@ def alike(now: Any, was: Any) -> bool:
 PLACES: dict[Callable[[Any, Any], Any], str] = {
     item: "{owner}[{key!r}]",
     attribute: "{owner}.{key}",
+    elements: "elements({owner})",
+    filled: "filled({owner})",
     held: "held({owner})",
     parts: "parts({owner})",
     version: "version({owner})",
