@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import builtins
 import contextvars
+import copy
 import functools
 import operator
 import os
@@ -17,7 +18,7 @@ import sys
 import threading
 import types
 import weakref
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from typing import Any
@@ -52,6 +53,7 @@ CONTAINERS = (
     *(list, tuple, dict, set, frozenset, deque, types.MappingProxyType, bytearray, array.array),
     *(UserDict, UserList, ChainMap),
 )
+GROWN = list, dict, set, deque, OrderedDict, defaultdict
 HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
@@ -81,6 +83,7 @@ class Names:
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
         self.puts: dict[tuple[int, str], Any] = {}  # objects, attributes that are set, as they were
+        self.grown: dict[int, tuple[Any, Any]] = {}  # what may be added to, and what it held
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
@@ -246,10 +249,14 @@ class Names:
 
     def container(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in what a container holds: all of it, or what the function asks it for by keys."""
-        if isinstance(value, dict) and name in reads.keyed and name not in reads.whole:
+        keyed = isinstance(value, dict) and name in reads.keyed and name not in reads.whole
+        whole = not keyed and (name is None or name in reads.whole or name in reads.keyed)
+        if keyed:
             for key in reads.keys:
                 self.look(key, self.note(item, value, key), reads, fn)
-        elif name is None or name in reads.whole or name in reads.keyed:
+        if not whole and not self.late and type(value) in GROWN:
+            self.grown.setdefault(id(value), (value, copy.copy(value)))
+        if whole:
             if not isinstance(value, (tuple, frozenset)):
                 self.note(parts, value)
             for part in parts(value):
@@ -449,7 +456,11 @@ class Names:
 
     def hold(self) -> bool:
         """Whether every place has what it had; an equal number or string will do."""
-        return all(alike(place(owner, key), value) for place, owner, key, value in self.rows())
+        changed = [row for row in self.rows() if not alike(row[0](*row[1:3]), row[3])]
+        for place, *_, value in changed:
+            if place is filled:
+                value.clear()  # what was forgotten may come to be counted up to the same
+        return not changed
 
     def rows(self) -> Iterable[Row]:
         """The table, without keys."""

@@ -40,8 +40,8 @@ def parts(container: Any, _: Any = None) -> Any:
 
 
 def filled(cached: Any, _: Any = None) -> Any:
-    """How often a function that keeps its results was called in earnest, and what it keeps."""
-    return cached.cache_info()[1::2]
+    """How often a function that keeps its results was called in earnest, and how many it keeps."""
+    return [*cached.cache_info()[1::2]]
 
 
 def elements(array: Any, _: Any = None) -> Any:
@@ -100,7 +100,7 @@ def test_of(rows: Iterable[Row], scope: dict[str, Any], cells: dict[str, Any]) -
             scope["same"] = same
             for j, part in enumerate(values):
                 terms.append(is_same(f"{name}[keys{i}[{j}]]", f"value{i}_{j}", part, scope))
-        elif place in (parts, version):
+        elif place in (filled, parts, version):
             scope[f"value{i}"] = value
             terms.append(f"alike({now}, value{i})")
         elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):

@@ -51,6 +51,7 @@ class Reads(NamedTuple):
     operated: frozenset[str | int]  # names of what is used otherwise than by its attributes
     keys: frozenset[str | int]  # constants that are asked for as keys
     puts: frozenset[str | int]  # attributes that it sets
+    sets: frozenset[str | int]  # constant keys that it sets
     tried: frozenset[str | int]  # "x.scale", where it may catch that x has none
     computed: frozenset[str | int]  # functions by which it asks for attributes that no name tells
 
@@ -72,6 +73,7 @@ def reads_of(code: types.CodeType) -> Reads:
     operated: set[str | int] = set()
     keys: set[str | int] = set()
     puts: set[str | int] = set()
+    sets: set[str | int] = set()
     tried: set[str | int] = set()
     computed: set[str | int] = set()
     aliases: list[tuple[str | int, str | int]] = []
@@ -83,7 +85,9 @@ def reads_of(code: types.CodeType) -> Reads:
             after += 1  # what is found there goes by the name of its key
             keys.add(name)
         elif kind == "constant":
-            if isinstance(name, str) and steps[after][0] != "put item":
+            if steps[after][0] == "put item":
+                sets.add(name)
+            elif isinstance(name, str):
                 attributes.add(name)
                 constants.add(name)
             continue
@@ -119,7 +123,7 @@ def reads_of(code: types.CodeType) -> Reads:
             if other in found:
                 found.add(name)
     parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys, puts]
-    parts += [tried, computed]
+    parts += [sets, tried, computed]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):

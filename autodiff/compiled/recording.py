@@ -74,10 +74,9 @@ class Recording:
         self.take_state(recorder, names)
         self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
-        self.outputs: list[Output] = []
         self.live: list[Tensor] = []
         self.spec = self.take_result((result, *self.left.values), recorder.inputs)
-        made = [output for output in self.outputs if output.given is None]
+        made = [output for output in dict.fromkeys(self.outputs) if output.given is None]
         self.made = [output for output in made if output.argument < 0]
         self.take_events(recorder, any(r.outlived() for r in before))
         self.n_made = self.n_before_links = len(self.made)
@@ -144,8 +143,9 @@ class Recording:
         for value in constants(spec):
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
-        for y in tensors:
-            self.outputs.append(self.take_output(y, inputs))
+        found = {id(y): y for y in tensors}
+        taken = {i: self.take_output(y, inputs) for i, y in found.items()}
+        self.outputs = [taken[id(y)] for y in tensors]
         return spec
 
     def take_output(self, y: Tensor, inputs: list[Tensor]) -> Output:
