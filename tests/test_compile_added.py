@@ -117,6 +117,108 @@ def hook_that_keeps_what_it_sees() -> Any:
     return lambda x: layer(x).detach(), seen
 
 
+LAST: Any = None
+
+
+@row(ADDED)
+def name_of_a_file() -> Any:
+    def fn(x: ad.Tensor) -> None:
+        global LAST
+        LAST = x + 1
+
+    return fn, lambda: LAST
+
+
+@row(ADDED)
+def attribute_of_a_class() -> Any:
+    class Own:
+        last: Any = None
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> None:
+        Own.last = x + 1
+        type(own).begun = True  # type: ignore[attr-defined]
+
+    return fn, lambda: [Own.last, getattr(Own, "begun", False)]
+
+
+@row(ADDED)
+def attribute_of_another_file() -> Any:
+    file: Any = types.ModuleType("file_that_is_added_to")
+
+    def fn(x: ad.Tensor) -> None:
+        file.last = x + 1
+
+    return fn, lambda: file.last
+
+
+@row(ADDED)
+def attributes_by_computed_names() -> Any:
+    thing = types.SimpleNamespace()
+
+    def fn(x: ad.Tensor) -> None:
+        for i in range(2):
+            setattr(thing, f"part{i}", x * i)
+
+    return fn, lambda: vars(thing)
+
+
+@row(ADDED)
+def attributes_that_a_class_sets_its_way() -> Any:
+    class Own:
+        def __setattr__(self, name: str, value: Any) -> None:
+            self.__dict__[name] = value * 2
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> None:
+        own.last = x + 1
+
+    return fn, lambda: vars(own)
+
+
+@row(ADDED)
+def argument_that_is_kept() -> Any:
+    thing = types.SimpleNamespace(last=None)
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        thing.last = x
+        return x + 1
+
+    return fn, lambda: thing.last
+
+
+@row(ADDED)
+def log_of_a_module() -> Any:
+    class Own(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.logged: dict[str, Any] = {}
+
+        def log(self, name: str, value: ad.Tensor) -> None:
+            self.logged[name] = value.detach()
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        loss = own(x).sum()
+        own.log("loss", loss)
+        return loss.detach()
+
+    return fn, own.logged
+
+
+@row(EAGER)
+def attribute_with_a_graph() -> Any:
+    layer, thing = nn.Linear(2, 2), types.SimpleNamespace(last=None)
+
+    def fn(x: ad.Tensor) -> None:
+        thing.last = layer(x)
+
+    return fn, lambda: thing.last
+
+
 @row(EAGER)
 def first_place_of_a_list() -> Any:
     found: list[Any] = []
@@ -152,7 +254,7 @@ def calls(make: Make, wrap: Callable[..., Any], n: int) -> tuple[Any, list[Any]]
         if isinstance(thing, dict) and i == 4:
             thing["kind"] = "another"
         result = run(ad.ones(2) * i)
-        found.append([bits(result), shown(thing)])
+        found.append([bits(result), shown(thing() if callable(thing) else thing)])
     return run, found
 
 

@@ -25,6 +25,7 @@ import pytest
 from twins import bits, check_change
 
 import autodiff as ad
+from autodiff import nn
 
 Fn = Callable[[ad.Tensor], Any]
 Row = tuple[Fn, Callable[[], Any]]  # what is compiled, and a change
@@ -241,6 +242,27 @@ def partial_of_a_builtin_function() -> Row:
     numbers = [2.0]
     total = functools.partial(sum, numbers)
     return lambda x: x * total(), lambda: numbers.append(3.0)
+
+
+@way
+def partial_that_has_a_list() -> Row:
+    numbers = [2.0]
+    scaled = functools.partial(lambda x, given: x * given[0], given=numbers)
+    return lambda x: scaled(x), lambda: numbers.insert(0, 5.0)
+
+
+@way
+def method_of_a_layer() -> Row:
+    layer = nn.Linear(2, 2)
+    forward = layer.forward
+    return lambda x: forward(x), lambda: setattr(layer, "weight", nn.Parameter(ad.ones(2, 2)))
+
+
+@way
+def method_of_a_flag() -> Row:
+    event = threading.Event()
+    is_set = event.is_set
+    return lambda x: x * 2 if is_set() else x, event.set
 
 
 # ---- objects of the language's, and of NumPy's ----

@@ -21,6 +21,7 @@ import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
+from operator import setitem
 from typing import Any
 
 from autodiff.autograd.function import Function
@@ -82,7 +83,8 @@ class Names:
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
-        self.puts: dict[tuple[int, str], Any] = {}  # objects, attributes that are set, as they were
+        # What is set of which object, how, in which table it is then, and what was there.
+        self.puts: dict[tuple[int, Any], tuple[Any, ...]] = {}
         self.grown: dict[int, tuple[Any, Any]] = {}  # what may be added to, and what it held
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
@@ -106,6 +108,9 @@ class Names:
                 fn, args = fn.__func__, (fn.__self__, *args)
             else:
                 self.note(parts, fn.keywords)
+                for part in (*fn.args, *fn.keywords.values()):
+                    if isinstance(part, CONTAINERS):
+                        self.look(None, part, NOTHING, None)
                 fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
         if isinstance(fn, Module) and not is_installed(type(fn).forward):
             self.function(type(fn).forward, (fn, *args), kwargs)
@@ -140,6 +145,8 @@ class Names:
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
+        for name in reads.stores:
+            self.put(setitem, fn.__globals__, fn.__globals__, name)
         asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
         for name in sorted(reads.globals | asked, key=str):
             value = fn.__globals__.get(name, ABSENT)
@@ -183,6 +190,9 @@ class Names:
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
+            method = value.__func__ if isinstance(value, types.MethodType) else None
+            if isinstance(method, types.FunctionType) and is_installed(method):
+                self.look(None, value.__self__, reads, fn)
             self.callable(value, reads, fn)
         elif value is os:
             self.look("environ", os.environ, reads, fn)
@@ -254,20 +264,31 @@ class Names:
         if keyed:
             for key in reads.keys:
                 self.look(key, self.note(item, value, key), reads, fn)
-        if not whole and not self.late and type(value) in GROWN:
-            self.grown.setdefault(id(value), (value, copy.copy(value)))
+        if not whole and type(value) in GROWN:
+            self.adds_to(value)
         if whole:
             if not isinstance(value, (tuple, frozenset)):
                 self.note(parts, value)
             for part in parts(value):
                 self.look(None, part, reads, fn)
 
+    def adds_to(self, value: Any) -> None:
+        """Remember what a container holds that may be added to."""
+        if not self.late:
+            self.grown.setdefault(id(value), (value, copy.copy(value)))
+
+    def put(self, setter: Any, owner: Any, table: Any, key: Any) -> None:
+        """Remember what is in a place that may be set."""
+        if not self.late:
+            was = table.get(key, ABSENT)
+            self.puts.setdefault((id(owner), key), (setter, owner, table, key, was))
+
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
         operated = name is None or name in reads.operated
         if operated:
             self.passed[id(value)] = value
-            if reads.computed:
+            if reads.computed and not self.again(value, "all of it"):
                 reads = self.all_of(value, reads)
         self.attributes(value, reads, fn, name)
         own = attribute(value, "__dict__")
@@ -323,10 +344,12 @@ class Names:
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
-        for put in () if is_class or is_file or isinstance(value, Module) else reads.puts:
-            if own is not EMPTY and not self.late:
-                was = own.get(str(put), ABSENT)
-                self.puts.setdefault((id(value), str(put)), (value, was))
+        for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
+            self.put(*(setattr, value) if is_class else (setitem, own), own, put)
+            if not is_class and not is_file and not is_ours(kind):
+                self.put(setattr, kind, vars(kind), put)
+        if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
+            self.adds_to(own)
         for name in reads.attributes:
             if not isinstance(name, str):
                 continue
@@ -337,10 +360,10 @@ class Names:
                     self.note_own(value, own, name)
                     self.look(name, own[name], reads, fn)
                     continue
-                tried = name in reads.constants or f"{called}.{name}" in reads.tried
-                if not homes and (tried or (is_class and hasattr(type(value), name))):
+                tried = f"{called}.{name}" in reads.tried or (is_class and hasattr(type(value), name))
+                if tried and not homes:
                     self.note(attribute, value, name)
-                elif homes and not is_class:
+                elif (homes and not is_class) or name in reads.constants:
                     self.note_own(value, own, name)
             if homes and not is_ours(homes[0]):
                 self.of_class(value, kind, name, homes, reads, fn)

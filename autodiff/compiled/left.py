@@ -51,13 +51,12 @@ class Left:
                 self.take(thing, name, was, now, recorder)
             elif now is not was:
                 others.append(thing)
-        for (_, name), (thing, was) in names.puts.items():
-            now = vars(thing).get(name, ABSENT)
+        for setter, thing, table, key, was in names.puts.values():
+            now = table.get(key, ABSENT)
             if is_plain(was) and same(now, was):
-                names.note(item, vars(thing), name)  # the call may have set it to that
-            elif now is not was and (is_plain(now) or self.is_result(now, recorder)):
-                self.put.append((setattr, thing, name))
-                self.values.append(now)
+                names.note(item, table, key)  # the call may have set it to that
+            elif now is not was:
+                self.take_put(setter, thing, key, now, recorder)
         names.puts.clear()
         for thing, was in names.grown.values():
             self.take_added(thing, was, names, recorder)
@@ -93,14 +92,21 @@ class Left:
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
         for setter, key, now in added(thing, was):
-            ahead = setter is append and not names.asked.attributes.isdisjoint(AHEAD)
-            if ahead or not (is_plain(now) or self.is_result(now, recorder)):
+            if setter is append and not names.asked.attributes.isdisjoint(AHEAD):
                 raise unfit()
-            self.put.append((setter, thing, key))
-            self.values.append(now)
+            self.take_put(setter, thing, key, now, recorder)
         for key in names.asked.sets & was.keys() if isinstance(was, dict) else ():
             if is_plain(was[key]) and same(thing[key], was[key]):
                 names.note(item, thing, key)  # the call may have set it to that
+
+    def take_put(self, setter: Setter, thing: Any, key: Any, now: Any, recorder: Recorder) -> None:
+        """Take in one thing that was set, once."""
+        if any(to is thing and at == key and setter is not append for _, to, at in self.put):
+            return
+        if not is_plain(now) and not self.is_result(now, recorder):
+            raise unfit()
+        self.put.append((setter, thing, key))
+        self.values.append(now)
 
     def is_result(self, value: Any, recorder: Recorder) -> bool:
         """Whether a run makes anew what the call set an attribute to: tensors without a graph."""
@@ -110,7 +116,8 @@ class Left:
             return False
         for x in found:
             node = live_node(x)
-            if lib.ad_tape_knows(recorder.tape, x._p) <= CAPTURED or (node and not is_spent(node)):
+            made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (not node or is_spent(node))
+            if not made and not any(x is y for y in recorder.inputs):
                 return False
         self.new += found
         return True

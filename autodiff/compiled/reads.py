@@ -15,6 +15,7 @@ GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
+STORES = "store", "put global"
 KINDS = {
     "BINARY_SUBSCR": "item",
     "CALL": "call",
@@ -32,6 +33,7 @@ KINDS = {
     "LOAD_SUPER_ATTR": "attribute",
     "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
     "STORE_ATTR": "put",
+    "STORE_GLOBAL": "put global",
     "STORE_SUBSCR": "put item",
 }
 LETTERS = dict(attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"})
@@ -52,6 +54,7 @@ class Reads(NamedTuple):
     keys: frozenset[str | int]  # constants that are asked for as keys
     puts: frozenset[str | int]  # attributes that it sets
     sets: frozenset[str | int]  # constant keys that it sets
+    stores: frozenset[str | int]  # names of a file's that it sets
     tried: frozenset[str | int]  # "x.scale", where it may catch that x has none
     computed: frozenset[str | int]  # functions by which it asks for attributes that no name tells
 
@@ -74,6 +77,7 @@ def reads_of(code: types.CodeType) -> Reads:
     keys: set[str | int] = set()
     puts: set[str | int] = set()
     sets: set[str | int] = set()
+    stores: set[str | int] = set()
     tried: set[str | int] = set()
     computed: set[str | int] = set()
     aliases: list[tuple[str | int, str | int]] = []
@@ -94,6 +98,9 @@ def reads_of(code: types.CodeType) -> Reads:
         elif kind == "import":
             imports.add(name)
             continue
+        elif kind == "put global":
+            stores.add(name)
+            continue
         elif kind == "put":
             puts.add(name)
             continue
@@ -110,11 +117,11 @@ def reads_of(code: types.CodeType) -> Reads:
         (use, used), (then, _) = steps[after : after + 2]
         if use == "attribute" and catching:
             tried.add(f"{name}.{used}")
-        if use not in ("attribute", "put", "store") and then != "put item":
+        if use not in ("attribute", "put", *STORES) and then != "put item":
             operated.add(name)
         if use == "constant" and then == "item":
             keyed.add(name)
-        elif use == "store":
+        elif use in STORES:
             aliases.append((name, used))
         elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
             whole.add(name)
@@ -123,7 +130,7 @@ def reads_of(code: types.CodeType) -> Reads:
             if other in found:
                 found.add(name)
     parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys, puts]
-    parts += [sets, tried, computed]
+    parts += [sets, stores, tried, computed]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):

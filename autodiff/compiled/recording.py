@@ -114,7 +114,8 @@ class Recording:
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
         self.state = State(
-            values, recorder.stepped, "state" in names.asked.attributes, self.left.places
+            *(values, recorder.stepped, "state" in names.asked.attributes),
+            *(self.left.places, {id(thing) for _, thing, _ in self.left.put}),
         )
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
