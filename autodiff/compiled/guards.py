@@ -41,7 +41,17 @@ from autodiff.compiled.reads import GROWING, Reads, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
-from autodiff.compiled.users import is_data, is_drawn, is_file, keeps, home_of, is_installed, is_ours, is_special, position
+from autodiff.compiled.users import (
+    is_data,
+    is_drawn,
+    is_file,
+    keeps,
+    home_of,
+    is_installed,
+    is_ours,
+    is_special,
+    position,
+)
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
 from autodiff.ops.fused import pointwise
@@ -331,7 +341,10 @@ class Names:
         kind = value if isinstance(value, type) else type(value)
         homes = [vars(home) for home in kind.__mro__ if not is_ours(home)]
         names = {key for home in homes for key in home if key[:2] != "__"}
-        if not isinstance(value, (Module, type)) and (own := attribute(value, "__dict__")) is not ABSENT:
+        if (
+            not isinstance(value, (Module, type))
+            and (own := attribute(value, "__dict__")) is not ABSENT
+        ):
             names.update(own)
             if not isinstance(value, types.ModuleType):
                 self.note(parts, own)
@@ -360,7 +373,9 @@ class Names:
                     self.note_own(value, own, name)
                     self.look(name, own[name], reads, fn)
                     continue
-                tried = f"{called}.{name}" in reads.tried or (is_class and hasattr(type(value), name))
+                tried = f"{called}.{name}" in reads.tried or (
+                    is_class and hasattr(type(value), name)
+                )
                 if tried and not homes:
                     self.note(attribute, value, name)
                 elif (homes and not is_class) or name in reads.constants:

@@ -116,7 +116,9 @@ class Left:
             return False
         for x in found:
             node = live_node(x)
-            made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (not node or is_spent(node))
+            made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (
+                not node or is_spent(node)
+            )
             if not made and not any(x is y for y in recorder.inputs):
                 return False
         self.new += found

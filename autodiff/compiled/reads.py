@@ -36,7 +36,9 @@ KINDS = {
     "STORE_GLOBAL": "put global",
     "STORE_SUBSCR": "put item",
 }
-LETTERS = dict(attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"})
+LETTERS = dict(
+    attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"}
+)
 TOLD = r"x(a|[x1s]i)*s([1s]|xa*)?\("  # an object, a name, and what is there without it
 Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
 
@@ -159,7 +161,9 @@ def catches(code: types.CodeType, at: int) -> bool:
 
 def is_told(steps: list[Step]) -> bool:
     """Whether `getattr` is given a constant name, by these instructions that follow it."""
-    kinds = [kind if type(name) is not str or kind != "constant" else "name" for kind, name in steps]
+    kinds = [
+        kind if type(name) is not str or kind != "constant" else "name" for kind, name in steps
+    ]
     return re.match(TOLD, "".join([LETTERS.get(kind, ".") for kind in kinds])) is not None
 
 
