@@ -42,14 +42,14 @@ from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.compiled.users import (
+    home_of,
     is_data,
     is_drawn,
     is_file,
-    keeps,
-    home_of,
     is_installed,
     is_ours,
     is_special,
+    keeps,
     position,
 )
 from autodiff.nn._hooks import of_all
@@ -155,15 +155,15 @@ class Names:
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
-        for name in reads.stores:
-            self.put(setitem, fn.__globals__, fn.__globals__, name)
+        for key in reads.stores:
+            self.put(setitem, fn.__globals__, fn.__globals__, key)
         asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
-        for name in sorted(reads.globals | asked, key=str):
-            value = fn.__globals__.get(name, ABSENT)
-            known = hasattr(builtins, str(name)) if value is ABSENT else is_file(value)
+        for key in sorted(reads.globals | asked, key=str):
+            value = fn.__globals__.get(key, ABSENT)
+            known = hasattr(builtins, str(key)) if value is ABSENT else is_file(value)
             if not known:
-                self.note(item, fn.__globals__, name)
-            self.look(name, value, reads, fn)
+                self.note(item, fn.__globals__, key)
+            self.look(key, value, reads, fn)
 
     def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in an argument, whose numbers and containers are part of the signature."""
@@ -200,9 +200,11 @@ class Names:
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
-            method = value.__func__ if isinstance(value, types.MethodType) else None
-            if isinstance(method, types.FunctionType) and is_installed(method):
-                self.look(None, value.__self__, reads, fn)
+            if isinstance(value, types.MethodType) and isinstance(
+                value.__func__, types.FunctionType
+            ):
+                if is_installed(value.__func__):
+                    self.look(None, value.__self__, reads, fn)
             self.callable(value, reads, fn)
         elif value is os:
             self.look("environ", os.environ, reads, fn)
@@ -358,7 +360,8 @@ class Names:
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
         for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
-            self.put(*(setattr, value) if is_class else (setitem, own), own, put)
+            setter, owner = (setattr, value) if is_class else (setitem, own)
+            self.put(setter, owner, own, put)
             if not is_class and not is_file and not is_ours(kind):
                 self.put(setattr, kind, vars(kind), put)
         if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
