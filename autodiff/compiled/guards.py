@@ -10,7 +10,6 @@ from __future__ import annotations
 import array
 import builtins
 import contextvars
-import copy
 import functools
 import operator
 import os
@@ -25,10 +24,9 @@ from operator import setitem
 from typing import Any
 
 from autodiff.autograd.function import Function
+from autodiff.compiled.noted import Noted
 from autodiff.compiled.places import (
     ABSENT,
-    Row,
-    alike,
     attribute,
     elements,
     filled,
@@ -83,26 +81,20 @@ def is_compiled(value: Any) -> bool:
     return any(kind.__name__ == "Compiled" for kind in type(value).__mro__)
 
 
-class Names:
+class Names(Noted):
     """The values that a function's names have, and what it reaches by them."""
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
     ) -> None:
-        self.table: dict[tuple[Any, ...], Row] = {}
+        super().__init__()
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
-        # What is set of which object, how, in which table it is then, and what was there.
-        self.puts: dict[tuple[int, Any], tuple[Any, ...]] = {}
-        self.grown: dict[int, tuple[Any, Any]] = {}  # what may be added to, and what it held
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
-        self.late = False  # whether the call has been made
         self.met: set[int] = set()  # the ids, then, of what was there before
-        self.seen: set[tuple[Any, ...]] = set()
-        self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
         self.hooks(of_all.all())
         self.pass_on()
@@ -200,11 +192,9 @@ class Names:
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
-            if isinstance(value, types.MethodType) and isinstance(
-                value.__func__, types.FunctionType
-            ):
-                if is_installed(value.__func__):
-                    self.look(None, value.__self__, reads, fn)
+            method = attribute(value, "__func__")
+            if isinstance(method, types.FunctionType) and is_installed(method):
+                self.look(None, attribute(value, "__self__"), reads, fn)
             self.callable(value, reads, fn)
         elif value is os:
             self.look("environ", os.environ, reads, fn)
@@ -283,17 +273,6 @@ class Names:
                 self.note(parts, value)
             for part in parts(value):
                 self.look(None, part, reads, fn)
-
-    def adds_to(self, value: Any) -> None:
-        """Remember what a container holds that may be added to."""
-        if not self.late:
-            self.grown.setdefault(id(value), (value, copy.copy(value)))
-
-    def put(self, setter: Any, owner: Any, table: Any, key: Any) -> None:
-        """Remember what is in a place that may be set."""
-        if not self.late:
-            was = table.get(key, ABSENT)
-            self.puts.setdefault((id(owner), key), (setter, owner, table, key, was))
 
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
@@ -467,23 +446,6 @@ class Names:
         self.seen.clear()
         self.held.clear()
 
-    # ---- the table ----
-
-    def again(self, *things: Any) -> bool:
-        """Whether these were taken in before."""
-        key = tuple(x if x is None or isinstance(x, (str, int)) else id(x) for x in things)
-        if key in self.seen:
-            return True
-        self.seen.add(key)
-        self.held.append(things)
-        return False
-
-    def note(self, place: Callable[[Any, Any], Any], owner: Any, key: Any = None) -> Any:
-        """Rely on what is in a place, and give it."""
-        value = place(owner, key)
-        self.table.setdefault((place, id(owner), key), (place, owner, key, value))
-        return value
-
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""
         return self.found.values()
@@ -494,15 +456,3 @@ class Names:
             if position(value) != was:
                 return f"it takes what comes next of a {type(value).__name__}"
         return ""
-
-    def hold(self) -> bool:
-        """Whether every place has what it had; an equal number or string will do."""
-        changed = [row for row in self.rows() if not alike(row[0](*row[1:3]), row[3])]
-        for place, *_, value in changed:
-            if place is filled:
-                value.clear()  # what was forgotten may come to be counted up to the same
-        return not changed
-
-    def rows(self) -> Iterable[Row]:
-        """The table, without keys."""
-        return self.table.values()
