@@ -288,3 +288,19 @@ def test_what_is_added_is_what_is_returned() -> None:
         assert first is second is losses[i]
     assert step.stats().runs == 3
     assert [loss.item() for loss in losses] == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("returned", [True, False])
+def test_what_is_added_is_not_written_over(returned: bool) -> None:
+    """Though results may be."""
+    losses: list[ad.Tensor] = []
+
+    def step(x: ad.Tensor) -> ad.Tensor:
+        loss = x.sum()
+        losses.append(loss)
+        return loss if returned else x * 2
+
+    run = ad.compile(step, reuse_outputs=True)
+    for i in range(4):
+        run(ad.ones(2) * i)
+    assert [loss.item() for loss in losses] == [0, 2, 4, 6]

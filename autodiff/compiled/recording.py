@@ -85,7 +85,9 @@ class Recording:
         self.reverse = self.take_reverse(recorder, before) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
-        if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
+        kept = {*self.outputs[len(self.outputs) - self.n_left :]}  # as long as somebody likes
+        reused = [i for i, output in enumerate(self.made) if output in kept] or [len(self.made)]
+        if reuse_outputs and lib.ad_tape_reuse(self.tape, reused[0]):
             raise error("compile")
         owned = {leaf for leaf in map(live_node, self.known) if leaf is not None}
         self.hooked = list(owned.union(event.leaf for event in recorder.events))
@@ -141,6 +143,9 @@ class Recording:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
         spec = flatten(result, tensors, self.names.met)
+        own: list[Tensor] = []
+        flatten(result[0], own, self.names.met)
+        self.n_left = len(tensors) - len(own)  # tensors that a run leaves elsewhere
         for value in constants(spec):
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
