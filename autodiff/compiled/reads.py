@@ -39,7 +39,7 @@ KINDS = {
 LETTERS = dict(
     attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"}
 )
-TOLD = r"x(a|[x1s]i)*s([1s]|xa*)?\("  # an object, a name, and what is there without it
+TOLD = r"x(a|[x1s]i)*s([1s.]|xa*)?\("  # an object, a name, and what is there without it
 Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
 
 
@@ -148,7 +148,8 @@ def catches(code: types.CodeType, at: int) -> bool:
     steps = [*dis.get_instructions(code)]
     entries = getattr(dis.Bytecode(code), "exception_entries", None)
     if entries is None:  # Python 3.10, which tells of no places
-        return any(step.opname in CATCHING for step in steps)
+        names = [step.opname for step in steps]
+        return names.count("POP_EXCEPT") > names.count("WITH_EXCEPT_START")
     for entry in entries:
         if entry.start <= at < entry.end:
             handler = [step.opname for step in steps if step.offset >= entry.target]
