@@ -208,7 +208,8 @@ static void append(ad_tape *t, const ad_call *c) {
     int64_t stats[4];
     ad_memory_stats(stats);
     if (stats[0] > t->most) t->most = stats[0];
-    if (t->notice) t->notice(AD_TAPE_FINE);
+    const bool refuses = c->refuses || c->picks || (c->program && c->program->divides);
+    if (t->notice) t->notice(refuses ? AD_TAPE_REFUSES : AD_TAPE_FINE);
 }
 
 ad_tape *ad_tape_begin(const ad_call *c) {
@@ -231,7 +232,9 @@ void ad_tape_adopt(ad_tape *t, const ad_tensor *x) {
 int ad_tape_end(ad_tape *t, const ad_call *c, int status) {
     if (t->watch)
         status = status ? status : ad_watch_after(t, c);
-    else if (!status && t->reason == AD_TAPE_FINE)
+    else if (status)
+        broken(t, AD_TAPE_REFUSED); /* to no purpose, if it ends what is recorded */
+    else if (t->reason == AD_TAPE_FINE)
         append(t, c);
     ad_recording = t;
     return status;

@@ -225,6 +225,8 @@ def test_one_thread_records_at_a_time() -> None:
     go.set()
     thread.join()
     assert results[0].tolist() == [4, 4]
+    assert not outer.used()  # the call set an event that it waits for
+    outer(ad.ones(2))
     assert len(outer.used()) == 1
     inner(ad.ones(2))
     assert len(inner.used()) == 1

@@ -734,6 +734,7 @@ def test_what_is_written_or_only_grows_does_not_matter() -> None:
         compiled(ad.ones(2))
     assert compiled.stats().recordings == 1
     assert compiled.stats().runs == 4
+    assert len(losses) == len(kept) == len(thing.losses) == 5
 
 
 def test_a_function_s_own_counting_is_never_stale() -> None:

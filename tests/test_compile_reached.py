@@ -139,7 +139,7 @@ def test_what_is_only_written_or_grows_does_not_matter() -> None:
 
 @pytest.mark.parametrize("wrap", [ad.no_grad, ad.enable_grad])
 def test_check_looks_at_calls_whose_graph_goes_on(wrap: Callable[..., Any]) -> None:
-    layer, hidden = nn.Linear(3, 3), np.array([2.0])
+    layer, hidden = nn.Linear(3, 3), np.full(999, 2.0)
     compiled = ad.compile(lambda x: layer(x) * hidden[0], check=True)
     with wrap():
         for _ in range(3):

@@ -176,11 +176,15 @@ class Text:
             self.line(f"{inputs[i]}._accumulator().grad = {self.object(pending)}.make()")
         self.make_node(inputs, outs)
         made = iter(outs)
-        tensors = [self.tensor(output, inputs, made) for output in recording.outputs]
-        left = iter(tensors)
+        outputs = dict.fromkeys(recording.outputs)
+        tensors = {output: self.tensor(output, inputs, made) for output in outputs}
+        left = map(tensors.__getitem__, recording.outputs)
         result, *values = [self.structure(x, lambda: next(left)) for x in recording.spec[2]]
-        if values:
-            self.line(f"recording.leave({', '.join(values)})")
+        if n := len(recording.left.places):
+            self.line(f"recording.leave({', '.join(values[:n])})")
+        for (setter, thing, key), value in zip(recording.left.put, values[n:], strict=True):
+            place = f"{self.object(thing)}, {self.object(key)}"
+            self.line(f"{self.object(setter)}({place}, {value})")
         if recording.after:
             self.line("recording.do_after()")
         self.line(f"return {result}")

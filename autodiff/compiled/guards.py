@@ -8,33 +8,48 @@ it names, and for the modules that it calls.
 from __future__ import annotations
 
 import array
+import builtins
 import contextvars
 import functools
+import operator
+import os
 import sys
 import threading
 import types
 import weakref
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
+from operator import setitem
 from typing import Any
 
 from autodiff.autograd.function import Function
+from autodiff.compiled.noted import Noted
 from autodiff.compiled.places import (
     ABSENT,
-    Row,
-    alike,
     attribute,
+    elements,
+    filled,
     held,
     item,
     parts,
 )
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reads import Reads, reads_of
+from autodiff.compiled.reads import GROWING, Reads, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
-from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
+from autodiff.compiled.users import (
+    home_of,
+    is_data,
+    is_drawn,
+    is_file,
+    is_installed,
+    is_ours,
+    is_special,
+    keeps,
+    position,
+)
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
 from autodiff.ops.fused import pointwise
@@ -47,11 +62,16 @@ CONTAINERS = (
     *(list, tuple, dict, set, frozenset, deque, types.MappingProxyType, bytearray, array.array),
     *(UserDict, UserList, ChainMap),
 )
+GROWN = list, dict, set, deque, OrderedDict, defaultdict
 HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
 FUNCTIONS = (types.FunctionType, *WRAPPED)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
+CACHED = type(functools.lru_cache(len))
+GETTERS = operator.attrgetter, operator.methodcaller
+BOUND = types.BuiltinMethodType, types.MethodWrapperType
+SMALL = 4096  # bytes of an array that are compared
 OF_FUNCTIONS = "forward", "setup_context", "backward"
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
@@ -61,24 +81,20 @@ def is_compiled(value: Any) -> bool:
     return any(kind.__name__ == "Compiled" for kind in type(value).__mro__)
 
 
-class Names:
+class Names(Noted):
     """The values that a function's names have, and what it reaches by them."""
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
     ) -> None:
-        self.table: dict[tuple[Any, ...], Row] = {}
+        super().__init__()
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
-        self.puts: dict[tuple[int, str], Any] = {}  # objects, attributes that are set, as they were
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
-        self.late = False  # whether the call has been made
         self.met: set[int] = set()  # the ids, then, of what was there before
-        self.seen: set[tuple[Any, ...]] = set()
-        self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
         self.hooks(of_all.all())
         self.pass_on()
@@ -94,6 +110,9 @@ class Names:
                 fn, args = fn.__func__, (fn.__self__, *args)
             else:
                 self.note(parts, fn.keywords)
+                for part in (*fn.args, *fn.keywords.values()):
+                    if isinstance(part, CONTAINERS):
+                        self.look(None, part, NOTHING, None)
                 fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
         if isinstance(fn, Module) and not is_installed(type(fn).forward):
             self.function(type(fn).forward, (fn, *args), kwargs)
@@ -127,13 +146,16 @@ class Names:
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
         for file in reads.imports & sys.modules.keys():
-            self.look(file, sys.modules[str(file)], reads, fn)
-        globals_ = reads.globals | reads.keys if "globals" in reads.globals else reads.globals
-        for name in sorted(globals_ & fn.__globals__.keys()):
-            value = fn.__globals__[name]
-            if not isinstance(value, types.ModuleType):
-                self.note(item, fn.__globals__, name)
-            self.look(name, value, reads, fn)
+            self.look(file, self.note(item, sys.modules, file), reads, fn)
+        for key in reads.stores:
+            self.put(setitem, fn.__globals__, fn.__globals__, key)
+        asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
+        for key in sorted(reads.globals | asked, key=str):
+            value = fn.__globals__.get(key, ABSENT)
+            known = hasattr(builtins, str(key)) if value is ABSENT else is_file(value)
+            if not known:
+                self.note(item, fn.__globals__, key)
+            self.look(key, value, reads, fn)
 
     def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in an argument, whose numbers and containers are part of the signature."""
@@ -170,7 +192,20 @@ class Names:
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
+            method = attribute(value, "__func__")
+            if isinstance(method, types.FunctionType) and is_installed(method):
+                self.look(None, attribute(value, "__self__"), reads, fn)
             self.callable(value, reads, fn)
+        elif value is os:
+            self.look("environ", os.environ, reads, fn)
+        elif value is os.environ:
+            for key in reads.keys | reads.constants:
+                self.note(item, value, key)
+        elif isinstance(value, GETTERS):
+            self.asked = self.asked._replace(computed=self.asked.computed | {kind.__name__})
+        elif isinstance(value, BOUND):
+            if value.__name__ not in GROWING and not isinstance(value.__self__, types.ModuleType):
+                self.look(None, value.__self__, reads, fn)
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
                 self.object(name, value, reads, fn)
@@ -191,6 +226,10 @@ class Names:
                 self.object(name, value, reads, fn)
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
+            if kind is CACHED:
+                self.note(filled, value)
+            elif home_of(kind) == "numpy" and getattr(value, "nbytes", SMALL) < SMALL:
+                self.note(elements, value)
             self.object(name, value, reads, fn)
         elif kind is not pointwise and (own := attribute(value, "__dict__")) is not ABSENT:
             self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
@@ -202,6 +241,11 @@ class Names:
             inner = vars(base)["fn"] if is_compiled(base) else None
             base = inner or (base.func if isinstance(base, functools.partial) else base.__func__)
         if not isinstance(base, types.FunctionType):
+            own = [] if value is base else [base, getattr(value, "__self__", None)]
+            if isinstance(value, functools.partial):
+                own += [*value.args, *value.keywords.values()]
+            for part in own:
+                self.look(None, part, NOTHING, None)
             return
         mine = getattr(fn, "__globals__", None) is base.__globals__
         if mine or not is_installed(base):
@@ -217,10 +261,14 @@ class Names:
 
     def container(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in what a container holds: all of it, or what the function asks it for by keys."""
-        if isinstance(value, dict) and name in reads.keyed and name not in reads.whole:
+        keyed = isinstance(value, dict) and name in reads.keyed and name not in reads.whole
+        whole = not keyed and (name is None or name in reads.whole or name in reads.keyed)
+        if keyed:
             for key in reads.keys:
                 self.look(key, self.note(item, value, key), reads, fn)
-        elif name is None or name in reads.whole or name in reads.keyed:
+        if not whole and type(value) in GROWN:
+            self.adds_to(value)
+        if whole:
             if not isinstance(value, (tuple, frozenset)):
                 self.note(parts, value)
             for part in parts(value):
@@ -228,10 +276,18 @@ class Names:
 
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
-        self.attributes(value, reads, fn)
         operated = name is None or name in reads.operated
         if operated:
             self.passed[id(value)] = value
+            if reads.computed and not self.again(value, "all of it"):
+                reads = self.all_of(value, reads)
+        self.attributes(value, reads, fn, name)
+        own = attribute(value, "__dict__")
+        if own is not ABSENT and keeps(value, reads.attributes, operated):
+            self.note(parts, own)
+            for part in own.values():
+                if isinstance(part, CONTAINERS):
+                    self.look(None, part, reads, fn)
         for home in type(value).__mro__:
             for key, part in () if is_ours(home) else [*vars(home).items()]:
                 if is_special(home, key, part) and (operated or key in BY_ANY):
@@ -261,16 +317,34 @@ class Names:
         for hook in found:
             self.look(None, hook, NOTHING, None)
 
-    def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
+    def all_of(self, value: Any, reads: Reads) -> Reads:
+        """What a function looks up that may ask for whatever an object has."""
+        kind = value if isinstance(value, type) else type(value)
+        homes = [vars(home) for home in kind.__mro__ if not is_ours(home)]
+        names = {key for home in homes for key in home if key[:2] != "__"}
+        if (
+            not isinstance(value, (Module, type))
+            and (own := attribute(value, "__dict__")) is not ABSENT
+        ):
+            names.update(own)
+            if not isinstance(value, types.ModuleType):
+                self.note(parts, own)
+        fields = ("attributes", "whole", "operated")
+        return reads._replace(**{field: getattr(reads, field) | names for field in fields})
+
+    def attributes(self, value: Any, reads: Reads, fn: Any, called: Any = None) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
         is_class, own = isinstance(value, type), attribute(value, "__dict__")
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
-        for put in () if is_class or is_file or isinstance(value, Module) else reads.puts:
-            if own is not EMPTY and not self.late:
-                was = own.get(str(put), ABSENT)
-                self.puts.setdefault((id(value), str(put)), (value, was))
+        for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
+            setter, owner = (setattr, value) if is_class else (setitem, own)
+            self.put(setter, owner, own, put)
+            if not is_class and not is_file and not is_ours(kind):
+                self.put(setattr, kind, vars(kind), put)
+        if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
+            self.adds_to(own)
         for name in reads.attributes:
             if not isinstance(name, str):
                 continue
@@ -281,7 +355,12 @@ class Names:
                     self.note_own(value, own, name)
                     self.look(name, own[name], reads, fn)
                     continue
-                if (homes and not is_class) or name in reads.constants:
+                tried = f"{called}.{name}" in reads.tried or (
+                    is_class and hasattr(type(value), name)
+                )
+                if tried and not homes:
+                    self.note(attribute, value, name)
+                elif (homes and not is_class) or name in reads.constants:
                     self.note_own(value, own, name)
             if homes and not is_ours(homes[0]):
                 self.of_class(value, kind, name, homes, reads, fn)
@@ -317,6 +396,9 @@ class Names:
                 self.method(part.__func__, (kind,), reads, fn)
             elif isinstance(part, property):
                 self.method(part.fget, (value,), reads, fn)
+            elif isinstance(part, functools.singledispatchmethod):
+                for one in self.note(parts, part.dispatcher.registry):
+                    self.method(one, (value,), reads, fn)
             elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):
@@ -364,23 +446,6 @@ class Names:
         self.seen.clear()
         self.held.clear()
 
-    # ---- the table ----
-
-    def again(self, *things: Any) -> bool:
-        """Whether these were taken in before."""
-        key = tuple(x if x is None or isinstance(x, (str, int)) else id(x) for x in things)
-        if key in self.seen:
-            return True
-        self.seen.add(key)
-        self.held.append(things)
-        return False
-
-    def note(self, place: Callable[[Any, Any], Any], owner: Any, key: Any = None) -> Any:
-        """Rely on what is in a place, and give it."""
-        value = place(owner, key)
-        self.table.setdefault((place, id(owner), key), (place, owner, key, value))
-        return value
-
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""
         return self.found.values()
@@ -391,11 +456,3 @@ class Names:
             if position(value) != was:
                 return f"it takes what comes next of a {type(value).__name__}"
         return ""
-
-    def hold(self) -> bool:
-        """Whether every place has what it had; an equal number or string will do."""
-        return all(alike(place(owner, key), value) for place, owner, key, value in self.rows())
-
-    def rows(self) -> Iterable[Row]:
-        """The table, without keys."""
-        return self.table.values()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from autodiff.changes import changes
@@ -15,6 +18,9 @@ from autodiff.nn.module import Module
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node
 
+Setter = Callable[[Any, Any, Any], Any]
+AHEAD = "appendleft", "insert"  # by which what is added may not be the last
+MOST = 64  # items that a call adds to a deque that lets others go
 UNKNOWN = -1  # a tensor that no recorded call has to do with
 
 
@@ -32,7 +38,7 @@ class Left:
         self.old: list[Tensor] = []
         self.new: list[Tensor] = []
         self.lending: list[Tensor] = []
-        self.put: list[tuple[Any, str]] = []  # attributes of other objects, which it only sets
+        self.put: list[tuple[Setter, Any, Any]] = []  # what it only sets of other objects
         made: list[Tensor] = []
         flatten(result, made)
         others = []
@@ -45,14 +51,16 @@ class Left:
                 self.take(thing, name, was, now, recorder)
             elif now is not was:
                 others.append(thing)
-        for (_, name), (thing, was) in names.puts.items():
-            now = vars(thing).get(name, ABSENT)
+        for setter, thing, table, key, was in names.puts.values():
+            now = table.get(key, ABSENT)
             if is_plain(was) and same(now, was):
-                names.note(item, vars(thing), name)  # the call may have set it to that
-            elif now is not was and (is_plain(now) or self.is_result(now, recorder)):
-                self.put.append((thing, name))
-                self.values.append(now)
+                names.note(item, table, key)  # the call may have set it to that
+            elif now is not was:
+                self.take_put(setter, thing, key, now, recorder)
         names.puts.clear()
+        for thing, was in names.grown.values():
+            self.take_added(thing, was, names, recorder)
+        names.grown.clear()
         made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
@@ -81,15 +89,37 @@ class Left:
         self.steady &= looks(now) == looks(was)
         self.values.append(now)
 
+    def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
+        """Take in what was added to a container, or set in one."""
+        for setter, key, now in added(thing, was):
+            if setter is append and not names.asked.attributes.isdisjoint(AHEAD):
+                raise unfit()
+            self.take_put(setter, thing, key, now, recorder)
+        for key in names.asked.sets & was.keys() if isinstance(was, dict) else ():
+            if is_plain(was[key]) and same(thing[key], was[key]):
+                names.note(item, thing, key)  # the call may have set it to that
+
+    def take_put(self, setter: Setter, thing: Any, key: Any, now: Any, recorder: Recorder) -> None:
+        """Take in one thing that was set, once."""
+        if any(to is thing and at == key and setter is not append for _, to, at in self.put):
+            return
+        if not is_plain(now) and not self.is_result(now, recorder):
+            raise unfit()
+        self.put.append((setter, thing, key))
+        self.values.append(now)
+
     def is_result(self, value: Any, recorder: Recorder) -> bool:
         """Whether a run makes anew what the call set an attribute to: tensors without a graph."""
         found: list[Tensor] = []
         spec = flatten(value, found, ())
-        if not found or not all(map(is_plain, constants(spec))):
+        if not all(map(is_plain, constants(spec))):
             return False
         for x in found:
             node = live_node(x)
-            if lib.ad_tape_knows(recorder.tape, x._p) <= CAPTURED or (node and not is_spent(node)):
+            made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (
+                not node or is_spent(node)
+            )
+            if not made and not any(x is y for y in recorder.inputs):
                 return False
         self.new += found
         return True
@@ -122,8 +152,8 @@ class Left:
     def leave(self, values: tuple[Any, ...], seen: int) -> int:
         """Set the attributes after a run; the count of changes up to which all is seen."""
         count = changes.count
-        for (thing, name), value in zip([*self.places, *self.put], values, strict=True):
-            setattr(thing, name, value)
+        for (module, name), value in zip(self.places, values, strict=True):
+            setattr(module, name, value)
         now = changes.count
         fine = self.steady and seen == count and now == count + len(self.places)
         return now if fine else seen
@@ -131,6 +161,40 @@ class Left:
     def settle(self) -> None:
         """Let go of the tensors of the recorded call."""
         self.values, self.old, self.new, self.lending = [], [], [], []
+
+
+def append(thing: Any, _: Any, value: Any) -> None:
+    """Add to a list."""
+    thing.append(value)
+
+
+def add(thing: Any, _: Any, value: Any) -> None:
+    """Add to a set."""
+    thing.add(value)
+
+
+def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
+    """How a container became what it is, if by adding and setting alone: how, where and what."""
+    if isinstance(thing, dict):
+        if was.keys() - thing.keys():
+            raise unfit()
+        found = [(key, x) for key, x in thing.items() if was.get(key, ABSENT) is not x]
+        return [(operator.setitem, key, x) for key, x in found]
+    if isinstance(thing, set):
+        if was - thing:
+            raise unfit()
+        return [(add, None, x) for x in thing - was]
+    now = [*thing]
+    for k in range(max(len(now) - len(was), 0), min(len(now), MOST) + 1):
+        grown = deque(was, getattr(thing, "maxlen", None))
+        grown.extend(now[len(now) - k :])
+        if len(grown) == len(now) and all(map(operator.is_, grown, now)):
+            return [(append, None, x) for x in now[len(now) - k :]]
+        if isinstance(thing, list):
+            break
+    if len(now) != len(was):
+        raise unfit()
+    return [(operator.setitem, i, x) for i, x in enumerate(now) if x is not was[i]]
 
 
 def is_plain_tensor(x: Tensor) -> bool:

@@ -39,6 +39,16 @@ def parts(container: Any, _: Any = None) -> Any:
     return [*container, *container.values()] if hasattr(container, "values") else [*container]
 
 
+def filled(cached: Any, _: Any = None) -> Any:
+    """How often a function that keeps its results was called in earnest, and how many it keeps."""
+    return [*cached.cache_info()[1::2]]
+
+
+def elements(array: Any, _: Any = None) -> Any:
+    """What is in an array of NumPy's."""
+    return array.tobytes()
+
+
 def alike(now: Any, was: Any) -> bool:
     """Whether a value, or each of a container's, is as it was."""
     if type(was) is not list:
@@ -49,6 +59,8 @@ def alike(now: Any, was: Any) -> bool:
 PLACES: dict[Callable[[Any, Any], Any], str] = {
     item: "{owner}[{key!r}]",
     attribute: "{owner}.{key}",
+    elements: "elements({owner})",
+    filled: "filled({owner})",
     held: "held({owner})",
     parts: "parts({owner})",
     version: "version({owner})",
@@ -88,7 +100,7 @@ def test_of(rows: Iterable[Row], scope: dict[str, Any], cells: dict[str, Any]) -
             scope["same"] = same
             for j, part in enumerate(values):
                 terms.append(is_same(f"{name}[keys{i}[{j}]]", f"value{i}_{j}", part, scope))
-        elif place in (parts, version):
+        elif place in (filled, parts, version):
             scope[f"value{i}"] = value
             terms.append(f"alike({now}, value{i})")
         elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):

@@ -13,8 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.anomaly import place, users_frame
+from autodiff.anomaly import _own, place, users_frame
 from autodiff.changes import changes
+from autodiff.compiled.reads import catches
 from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn._hooks import Hooked
 from autodiff.nn.module import Module
@@ -30,6 +31,8 @@ REASONS = {
     lib.AD_TAPE_FOREIGN: "takes in memory from outside",
     lib.AD_TAPE_STARTED: "makes the state of an optimizer",
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
+    lib.AD_TAPE_REFUSED: "goes on where a call is refused its values",
+    lib.AD_TAPE_REFUSES: "would go on where a call is refused its values",
 }
 CAPTURED = 1  # what the tape takes as it was before
 
@@ -133,9 +136,11 @@ class Recorder:
     def notice(self, reason: int) -> None:
         """A call was recorded, or what happened cannot be."""
         frame = users_frame(1)
-        if reason == lib.AD_TAPE_FINE:
+        if reason in (lib.AD_TAPE_FINE, lib.AD_TAPE_REFUSES):
             self.places.append((frame.f_code, frame.f_lasti))
-        elif not self.broken:
+        if reason == lib.AD_TAPE_REFUSES and not is_caught():
+            return
+        if reason != lib.AD_TAPE_FINE and not self.broken:
             line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
             self.broken = f"{place(frame.f_code, frame.f_lasti)}: `{line}` {REASONS[reason]}"
             self.retry = reason == lib.AD_TAPE_STARTED
@@ -306,6 +311,19 @@ class Recorder:
                 lib.ad_tape_stop(tape)
                 if running != tape and not self.broken:
                     self.broken, self.retry = "it goes on after an interrupt", True
+
+
+HERE = Recorder.on_tape.__code__  # beyond it, what is raised comes out of a run as well
+
+
+def is_caught() -> bool:
+    """Whether the recorded call may go on where what it calls now raises."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code is not HERE:
+        if not _own[frame.f_code.co_filename] and catches(frame.f_code, frame.f_lasti):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _drawn() -> list[Any]:

@@ -74,10 +74,9 @@ class Recording:
         self.take_state(recorder, names)
         self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
-        self.outputs: list[Output] = []
         self.live: list[Tensor] = []
         self.spec = self.take_result((result, *self.left.values), recorder.inputs)
-        made = [output for output in self.outputs if output.given is None]
+        made = [output for output in dict.fromkeys(self.outputs) if output.given is None]
         self.made = [output for output in made if output.argument < 0]
         self.take_events(recorder, any(r.outlived() for r in before))
         self.n_made = self.n_before_links = len(self.made)
@@ -86,7 +85,9 @@ class Recording:
         self.reverse = self.take_reverse(recorder, before) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
-        if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
+        kept = {*self.outputs[len(self.outputs) - self.n_left :]}  # as long as somebody likes
+        reused = [i for i, output in enumerate(self.made) if output in kept] or [len(self.made)]
+        if reuse_outputs and lib.ad_tape_reuse(self.tape, reused[0]):
             raise error("compile")
         owned = {leaf for leaf in map(live_node, self.known) if leaf is not None}
         self.hooked = list(owned.union(event.leaf for event in recorder.events))
@@ -115,7 +116,8 @@ class Recording:
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
         self.state = State(
-            values, recorder.stepped, "state" in names.asked.attributes, self.left.places
+            *(values, recorder.stepped, "state" in names.asked.attributes),
+            *(self.left.places, {id(thing) for _, thing, _ in self.left.put}),
         )
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
@@ -141,11 +143,15 @@ class Recording:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
         spec = flatten(result, tensors, self.names.met)
+        own: list[Tensor] = []
+        flatten(result[0], own, self.names.met)
+        self.n_left = len(tensors) - len(own)  # tensors that a run leaves elsewhere
         for value in constants(spec):
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
-        for y in tensors:
-            self.outputs.append(self.take_output(y, inputs))
+        found = {id(y): y for y in tensors}
+        taken = {i: self.take_output(y, inputs) for i, y in found.items()}
+        self.outputs = [taken[id(y)] for y in tensors]
         return spec
 
     def take_output(self, y: Tensor, inputs: list[Tensor]) -> Output:

@@ -14,8 +14,12 @@ from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor, live_node
 
 
-def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]:
-    """What a module's forward may depend on, values themselves and what is `apart` left out."""
+def of_module(
+    module: Module, apart: Container[tuple[Module, str]], added: Container[int]
+) -> list[Any]:
+    """What a module's forward may depend on, values themselves and what is `apart` left out, as is
+    what containers hold that the call has `added` to.
+    """
     found: list[Any] = [type(module)]
     for name, value in module.__dict__.copy().items():  # to which another thread may add
         if (apart and (module, name) in apart) or name in REGISTERS:
@@ -23,6 +27,8 @@ def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]
         found.append(name)
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]
+        elif id(value) in added:
+            found.append(value)
         elif isinstance(value, Hooks):
             found += value.all()
         elif isinstance(value, (dict, HookDict)):
@@ -57,6 +63,7 @@ class State:
         stepped: Mapping[Optimizer, bool],
         asked: bool,
         apart: Mapping[tuple[Module, str], Any],
+        added: Container[int],
     ) -> None:
         modules: dict[Module, None] = {}
         self.optimizers = dict(stepped)
@@ -66,7 +73,7 @@ class State:
             elif isinstance(value, Optimizer):
                 self.optimizers[value] = asked or stepped.get(value, False)
         self.modules = list(modules)
-        self.apart = apart
+        self.apart, self.added = apart, added
         self.named = [value for value in values if isinstance(value, Tensor)]
         self.were = self.now()
 
@@ -74,7 +81,7 @@ class State:
         """All that is relied on, in order."""
         found: list[Any] = of_all.all()
         for module in self.modules:
-            found += of_module(module, self.apart)
+            found += of_module(module, self.apart, self.added)
         for optimizer, states in self.optimizers.items():
             found += of_optimizer(optimizer, states)
         for x in self.named:

@@ -21,6 +21,8 @@ PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
 INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
 ADDED = ("site-packages", "dist-packages")
 # Methods that make, copy or show an object, or change it; others of such names are called unnamed.
+QUEUES = "_queue", "multiprocessing.queues", "multiprocessing.connection"
+OPEN = "argparse", "types"  # whose objects have what anybody puts there
 APART = (
     "new init post_init del setattr delattr setitem delitem reduce getstate setstate copy deepcopy "
     "repr str hash"
@@ -31,6 +33,11 @@ NAMED = {f"__{name}__" for name in APART.split()}
 def is_data(part: Any) -> bool:
     """Whether a class's attribute goes before those of its objects: a property, a slot."""
     return hasattr(type(part), "__set__")
+
+
+def is_file(value: Any) -> bool:
+    """Whether a value is an installed file of Python, which no script replaces."""
+    return isinstance(value, types.ModuleType) and is_installed(value)
 
 
 def is_special(kind: type, name: str, part: Any) -> bool:
@@ -53,7 +60,11 @@ def is_drawn(value: Any) -> bool:
     """Whether each look at an object finds another thing: an iterator, a generator of numbers."""
     if isinstance(value, random.Random) or home_of(type(value)).startswith("numpy.random"):
         return True
-    if not isinstance(value, Iterator) or isinstance(value, io.IOBase):
+    if home_of(type(value)) in QUEUES:
+        return True
+    if isinstance(value, io.IOBase):
+        return not value.closed and value.readable()
+    if not isinstance(value, Iterator):
         return False
     step = attribute(type(value), "__next__")  # of the user's, it is looked into
     return not isinstance(step, types.FunctionType) or is_installed(step)
@@ -62,6 +73,8 @@ def is_drawn(value: Any) -> bool:
 def position(value: Any) -> Any:
     """What such an object gives next, as far as that can be told; else another at each look."""
     try:
+        if isinstance(value, io.IOBase):
+            return value.tell()
         if not isinstance(value, Iterator):
             return pickle.dumps(value)
         if type(value).__module__ == "builtins":
@@ -69,6 +82,15 @@ def position(value: Any) -> Any:
     except Exception:  # numbers of the system, a class that cannot be pickled, a generator
         pass
     return object()
+
+
+def keeps(value: Any, names: frozenset[Any], operated: bool) -> bool:
+    """Whether methods of the language's may look at what an object has."""
+    home = home_of(type(value)).split(".")[0]
+    if home not in sys.stdlib_module_names or home in OPEN:
+        return False
+    methods = [attribute(type(value), name) for name in names if isinstance(name, str)]
+    return operated or any(isinstance(method, types.FunctionType) for method in methods)
 
 
 def is_ours(kind: type) -> bool:

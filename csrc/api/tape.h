@@ -28,10 +28,12 @@ typedef enum {
     AD_TAPE_SEED,       /* a generator's seed was asked for */
     AD_TAPE_FOREIGN,    /* memory was taken in or given away */
     AD_TAPE_STARTED,    /* a first step made the states of an optimiser */
-    AD_TAPE_NO_MEMORY
+    AD_TAPE_NO_MEMORY,
+    AD_TAPE_REFUSED, /* a call failed, and others follow */
+    AD_TAPE_REFUSES  /* none: a call was recorded that other values may make fail */
 } ad_tape_reason;
-/* Records this thread's calls until ad_tape_stop. `notice` is called for each with 0, and with the reason
- * where what happens cannot be recorded. */
+/* Records this thread's calls until ad_tape_stop. `notice` is called for each with AD_TAPE_FINE or
+ * AD_TAPE_REFUSES, and with the reason where what happens cannot be recorded. */
 ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
 /* The same, of calls that read what those of another tape made: of what they read, that one's exports and,
  * after the n_args, the arguments of this one get what leads to its memory, if only once. */

@@ -1,0 +1,306 @@
+"""What a compiled function adds to containers, and sets in them, each run adds and sets."""
+
+from __future__ import annotations
+
+import collections
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twins import bits
+
+import autodiff as ad
+from autodiff import nn
+
+Make = Callable[[], tuple[Callable[[ad.Tensor], Any], Any]]  # a function, and what it adds to
+ADDED: dict[str, Make] = {}
+EAGER: dict[str, Make] = {}
+
+
+def row(rows: dict[str, Make]) -> Callable[[Make], Make]:
+    """Add a row, called as the function that makes it."""
+
+    def put(make: Make) -> Make:
+        rows[make.__name__.replace("_", " ")] = make
+        return make
+
+    return put
+
+
+@row(ADDED)
+def list_of_losses() -> Any:
+    losses: list[Any] = []
+
+    def fn(x: ad.Tensor) -> Any:
+        loss = x.exp().sum()
+        losses.append(loss)
+        return loss
+
+    return fn, losses
+
+
+@row(ADDED)
+def several_at_once() -> Any:
+    found: list[Any] = []
+    return lambda x: found.extend([x + 1, 2.0, "x", (x * 2, 1)]), found
+
+
+@row(ADDED)
+def dicts_in_a_list() -> Any:
+    log: list[Any] = []
+    return lambda x: log.append({"loss": x.sum(), "step": 1}), log
+
+
+@row(ADDED)
+def items_of_a_dict() -> Any:
+    log: dict[str, Any] = {"loss": None, "other": 1}
+
+    def fn(x: ad.Tensor) -> None:
+        log["loss"] = x.sum()
+        log["kind"] = "training"
+        log.update(more=x + 1)
+
+    return fn, log
+
+
+@row(ADDED)
+def number_that_is_set_again() -> Any:
+    log: dict[str, Any] = {"kind": "training"}
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        log["kind"] = "training"
+        return x + 1
+
+    return fn, log
+
+
+@row(ADDED)
+def list_in_a_dict() -> Any:
+    history: dict[str, Any] = {"loss": []}
+    return lambda x: history["loss"].append(x.sum()), history
+
+
+@row(ADDED)
+def list_of_an_object() -> Any:
+    thing = types.SimpleNamespace(losses=[])
+    return lambda x: thing.losses.append(x.sum()), thing.losses
+
+
+@row(ADDED)
+def queue_of_the_last() -> Any:
+    last: collections.deque[Any] = collections.deque([0.0], maxlen=2)
+    return lambda x: last.append(x.sum()), last
+
+
+@row(ADDED)
+def set_of_numbers() -> Any:
+    seen: set[Any] = set()
+    return lambda x: seen.add(x.ndim), seen
+
+
+@row(ADDED)
+def place_in_a_list() -> Any:
+    slots: list[Any] = [None, 1.0]
+
+    def fn(x: ad.Tensor) -> None:
+        slots[0] = x + 1
+
+    return fn, slots
+
+
+@row(ADDED)
+def hook_that_keeps_what_it_sees() -> Any:
+    layer, seen = nn.Linear(2, 2), []
+    layer.register_forward_hook(lambda module, given, made: seen.append(made.detach()))
+    return lambda x: layer(x).detach(), seen
+
+
+LAST: Any = None
+
+
+@row(ADDED)
+def name_of_a_file() -> Any:
+    def fn(x: ad.Tensor) -> None:
+        global LAST
+        LAST = x + 1
+
+    return fn, lambda: LAST
+
+
+@row(ADDED)
+def attribute_of_a_class() -> Any:
+    class Own:
+        last: Any = None
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> None:
+        Own.last = x + 1
+        type(own).begun = True  # type: ignore[attr-defined]
+
+    return fn, lambda: [Own.last, getattr(Own, "begun", False)]
+
+
+@row(ADDED)
+def attribute_of_another_file() -> Any:
+    file: Any = types.ModuleType("file_that_is_added_to")
+
+    def fn(x: ad.Tensor) -> None:
+        file.last = x + 1
+
+    return fn, lambda: file.last
+
+
+@row(ADDED)
+def attributes_by_computed_names() -> Any:
+    thing = types.SimpleNamespace()
+
+    def fn(x: ad.Tensor) -> None:
+        for i in range(2):
+            setattr(thing, f"part{i}", x * i)
+
+    return fn, lambda: vars(thing)
+
+
+@row(ADDED)
+def attributes_that_a_class_sets_its_way() -> Any:
+    class Own:
+        def __setattr__(self, name: str, value: Any) -> None:
+            self.__dict__[name] = value * 2
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> None:
+        own.last = x + 1
+
+    return fn, lambda: vars(own)
+
+
+@row(ADDED)
+def argument_that_is_kept() -> Any:
+    thing = types.SimpleNamespace(last=None)
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        thing.last = x
+        return x + 1
+
+    return fn, lambda: thing.last
+
+
+@row(ADDED)
+def log_of_a_module() -> Any:
+    class Own(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.logged: dict[str, Any] = {}
+
+        def log(self, name: str, value: ad.Tensor) -> None:
+            self.logged[name] = value.detach()
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        loss = own(x).sum()
+        own.log("loss", loss)
+        return loss.detach()
+
+    return fn, own.logged
+
+
+@row(EAGER)
+def attribute_with_a_graph() -> Any:
+    layer, thing = nn.Linear(2, 2), types.SimpleNamespace(last=None)
+
+    def fn(x: ad.Tensor) -> None:
+        thing.last = layer(x)
+
+    return fn, lambda: thing.last
+
+
+@row(EAGER)
+def first_place_of_a_list() -> Any:
+    found: list[Any] = []
+    return lambda x: found.extend([]) or found.insert(0, x + 1), found
+
+
+@row(EAGER)
+def result_with_a_graph() -> Any:
+    layer, made = nn.Linear(2, 2), []
+    return lambda x: made.append(layer(x)), made
+
+
+@row(EAGER)
+def objects() -> Any:
+    made: list[Any] = []
+    return lambda x: made.append(types.SimpleNamespace(x=x + 1)), made
+
+
+def shown(x: Any) -> Any:
+    if isinstance(x, types.SimpleNamespace):
+        return shown(x.x)
+    sequence = isinstance(x, (list, set, collections.deque))
+    return [shown(item) for item in x] if sequence else bits(x)
+
+
+def calls(make: Make, wrap: Callable[..., Any], n: int) -> tuple[Any, list[Any]]:
+    """What is compiled, and what it added to looks like after each call."""
+    ad.manual_seed(3)
+    fn, thing = make()
+    run = wrap(fn)
+    found = []
+    for i in range(n):
+        if isinstance(thing, dict) and i == 4:
+            thing["kind"] = "another"
+        result = run(ad.ones(2) * i)
+        found.append([bits(result), shown(thing() if callable(thing) else thing)])
+    return run, found
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_each_run_adds_what_a_call_does(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run, found = calls(ADDED[name], ad.compile, 7)
+    assert found == calls(ADDED[name], lambda fn: fn, 7)[1]
+    assert run.stats().runs >= 4
+
+
+@pytest.mark.parametrize("name", EAGER)
+def test_what_a_run_cannot_add_keeps_a_call_eager(name: str) -> None:
+    with pytest.warns(UserWarning, match="stays eager: it changes what it relies on"):
+        _, found = calls(EAGER[name], ad.compile, 9)
+    assert found == calls(EAGER[name], lambda fn: fn, 9)[1]
+
+
+def test_what_is_added_is_what_is_returned() -> None:
+    losses: list[ad.Tensor] = []
+
+    @ad.compile
+    def step(x: ad.Tensor) -> tuple[ad.Tensor, ad.Tensor]:
+        loss = x.sum()
+        losses.append(loss)
+        return loss, loss
+
+    for i in range(4):
+        first, second = step(ad.ones(2) * i)
+        assert first is second is losses[i]
+    assert step.stats().runs == 3
+    assert [loss.item() for loss in losses] == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("returned", [True, False])
+def test_what_is_added_is_not_written_over(returned: bool) -> None:
+    """Though results may be."""
+    losses: list[ad.Tensor] = []
+
+    def step(x: ad.Tensor) -> ad.Tensor:
+        loss = x.sum()
+        losses.append(loss)
+        return loss if returned else x * 2
+
+    run = ad.compile(step, reuse_outputs=True)
+    for i in range(4):
+        run(ad.ones(2) * i)
+    assert [loss.item() for loss in losses] == [0, 2, 4, 6]
