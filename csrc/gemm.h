@@ -9,7 +9,8 @@
 #define AD_ROW_VECTORS 8     /* vectors across a tile of a single row */
 #define AD_B_AT_ROWS 6       /* the same of tiles that read B at offsets: with 4 vectors, a single row */
 #define AD_B_AT_VECTORS 4
-#define AD_LINE_ROWS 8 /* the most rows of tiles of few taps; with 2 and 4 vectors, 4 and 2 */
+#define AD_LINE_ROWS 8  /* the most rows of tiles of few taps; with 2 and 4 vectors, 4 and 2 */
+#define AD_APART_ROWS 7 /* of tiles whose lanes have their own weights: 16 registers, with what is read */
 
 /* One tile of C = A B: rows and vectors across are fixed by the kernel, strides are in elements. Elements
  * beside each other in B, C and bias are beside each other in memory. Each element of C is one chain of
@@ -70,6 +71,10 @@ typedef struct {
     ad_tile_fn *b_at[AD_B_AT_ROWS][AD_B_AT_VECTORS + 1];
     /* Of a single row of A: a row of B for each row of C, `b_row` further; the bias is one of them all. */
     ad_tile_fn *lines[AD_LINE_ROWS / 2][AD_B_AT_VECTORS + 1]; /* [rows / 2 - 1][vectors] */
+    /* Lane by lane: row i of A, AD_APART_ROWS of them, has at each of k offsets `a_col` vectors, of which the
+     * first is the second one of the row before. Those times as many of B; C and the bias are vectors too.
+     * NULL where a vector is one element. */
+    ad_tile_fn *apart;
     ad_correlate_fn *correlate;
 } ad_gemm_type;
 

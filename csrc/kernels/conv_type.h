@@ -73,6 +73,34 @@ LINES(4, 0) LINES(8, 0)
 #endif
 /* clang-format on */
 
+#if VF_W == 1
+#define LANEWISE NULL
+#else
+#define LANEWISE NAME(apart)
+    static void NAME(apart)(const ad_tile *t) {
+    enum { ROWS = AD_APART_ROWS };
+    const int64_t step = t->a_row, taps = t->a_col;
+    const T *b = t->b;
+    V() acc[ROWS], x[ROWS];
+    AD_UNROLL for (int i = 0; i < ROWS; i++) acc[i] = V(_zero)();
+    for (int64_t p = 0; p < t->k; p++) {
+        const T *a = (const T *)t->a + t->offsets[p];
+        AD_UNROLL for (int i = 1; i < ROWS; i++, a += step) x[i] = V(_load)(a);
+        for (int64_t tap = 0; tap < taps; tap++, a += step, b += t->b_row) {
+            const V() w = V(_load)(b);
+            AD_UNROLL for (int i = 0; i < ROWS; i++) {
+                x[i] = i < ROWS - 1 ? x[i + 1] : V(_load)(a);
+                acc[i] = V(_fma)(w, x[i], acc[i]);
+            }
+        }
+    }
+    if (t->bias) {
+        AD_UNROLL for (int i = 0; i < ROWS; i++) acc[i] = V(_add)(acc[i], V(_load)(t->bias));
+    }
+    AD_UNROLL for (int i = 0; i < ROWS; i++) V(_store)((T *)t->c + i * t->c_row, acc[i]);
+}
+#endif
+
 /* ---- sums of products along rows ---- */
 
 #if VF_W == 1 /* 16 lanes would be 16 times the code */
