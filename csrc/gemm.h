@@ -46,12 +46,13 @@ typedef void ad_few_fn(int64_t n, int64_t k, const void *const *x, const void *y
                        void *const *c);
 #define AD_FEW_ROWS 4
 
-/* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), taps being 1 or
- * AD_CORRELATE_TAPS, goes on with the products of g[i] and x[offsets[j] + i] of the i in [0, n) that are l
- * modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
+/* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), which are
+ * AD_CORRELATE_FEW or correlate_taps, goes on with the products of g[i] and x[offsets[j] + i] of the i in
+ * [0, n) that are l modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
 typedef void ad_correlate_fn(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
                              int64_t x_row, int taps, const int64_t *offsets, void *acc);
-#define AD_CORRELATE_TAPS 3
+#define AD_CORRELATE_TAPS 9 /* the most in any variant */
+#define AD_CORRELATE_FEW 4  /* what the latency of an addition allows */
 
 typedef struct {
     int log2_width;      /* of the elements in a vector */
@@ -76,6 +77,7 @@ typedef struct {
      * NULL where a vector is one element. */
     ad_tile_fn *apart;
     ad_correlate_fn *correlate;
+    int correlate_taps;
 } ad_gemm_type;
 
 struct ad_gemm_kernels {

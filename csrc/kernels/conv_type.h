@@ -66,7 +66,7 @@ A_AT(12)
     static void NAME(lines_##rows##_##vectors)(const ad_tile *t) { NAME(lines)(t, rows, vectors); }
 LINES(2, 4) LINES(4, 2) LINES(4, 1) LINES(8, 1)
 #if VF_W > 1
-LINES(4, 0) LINES(8, 0)
+LINES(4, 0)
 #define MASKED(rows) NAME(lines_##rows##_0)
 #else
 #define MASKED(rows) NULL
@@ -103,7 +103,8 @@ LINES(4, 0) LINES(8, 0)
 
 /* ---- sums of products along rows ---- */
 
-#if VF_W == 1 /* 16 lanes would be 16 times the code */
+#define CORRELATE_TAPS (VF_W == 16 ? AD_CORRELATE_TAPS : 5) /* whose sums registers hold */
+#if VF_W == 1                                               /* 16 lanes would be 16 times the code */
 #define LANE_UNROLL
 #else
 #define LANE_UNROLL AD_UNROLL
@@ -130,8 +131,8 @@ AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {
 
 AD_SIMD void NAME(correlate_taps)(int64_t rows, int64_t n, const T *g, int64_t g_row, const T *x,
                                   int64_t x_row, const int taps, const int64_t *offsets, T *sums) {
-    V() acc[AD_CORRELATE_TAPS][NAME(CHAIN_VECTORS)], a[NAME(CHAIN_VECTORS)], b[NAME(CHAIN_VECTORS)];
-    const T *at[AD_CORRELATE_TAPS];
+    V() acc[CORRELATE_TAPS][NAME(CHAIN_VECTORS)], a[NAME(CHAIN_VECTORS)], b[NAME(CHAIN_VECTORS)];
+    const T *at[CORRELATE_TAPS];
     AD_UNROLL for (int j = 0; j < taps; j++) {
         at[j] = x + offsets[j];
         NAME(lanes_of)(acc[j], sums + j * NAME(CHAIN_LANES), NAME(CHAIN_LANES));
@@ -154,10 +155,10 @@ AD_SIMD void NAME(correlate_taps)(int64_t rows, int64_t n, const T *g, int64_t g
 
 static void NAME(correlate)(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
                             int64_t x_row, int taps, const int64_t *offsets, void *acc) {
-    if (taps == 1)
-        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, 1, offsets, acc);
+    if (taps == AD_CORRELATE_FEW)
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, AD_CORRELATE_FEW, offsets, acc);
     else
-        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, AD_CORRELATE_TAPS, offsets, acc);
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, CORRELATE_TAPS, offsets, acc);
 }
 
 #undef LANE_UNROLL
