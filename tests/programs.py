@@ -148,10 +148,10 @@ def depthwise(d: ad.dtype) -> Iterator[ad.Tensor]:
         (3, 7), (3, 10), ((1, 1), (2, 1), (1, 2))
     ):
         x = numbers((2, 21, 9, width), 1, d).requires_grad_()
-        w = numbers((21, 1, kernel, kernel), 2, d)
+        w = numbers((21, 1, kernel, kernel), 2, d).requires_grad_()
         y = functional.conv2d(x, w, w[:, 0, 0, 0], stride, kernel, dilation, 21)
         yield y
-        yield from ad.autograd.grad(y, x, numbers(tuple(y.shape), 3, d))
+        yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
 
 
 def few_positions(d: ad.dtype) -> Iterator[ad.Tensor]:
