@@ -210,6 +210,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         for (int64_t i = 0; i < x->residues; i++) met += x->residue[i].n;
         v->holes |= met != x->size;
     }
+    if (ad_conv_is_depthwise(v, &call->a)) return ad_conv_depthwise(v, &call->a);
     v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
     if (is_few(v) && !ad_conv_is_matrix(v, &call->a)) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, true);

@@ -46,7 +46,7 @@ static int64_t tap_at(const plan *v, int64_t t) {
     for (int n = AD_LANE_BYTES / sizeof(T) / 2; n > 0; n /= 2)                                               \
         for (int i = 0; i < n; i++) ((T *)sums)[i] += ((T *)sums)[i + n];
 
-/* Up to AD_CORRELATE_TAPS taps side by side of one row of the kernel, over all images. */
+/* Some taps, over all images; more than there are repeat the last. */
 static void sum_taps(const plan *v, const char *g, const char *x, int taps, const int64_t *offsets,
                      char *to) {
     _Alignas(64) char lanes[AD_CORRELATE_TAPS * AD_LANE_BYTES];
@@ -58,7 +58,7 @@ static void sum_taps(const plan *v, const char *g, const char *x, int taps, cons
                 x + (n * v->source.n + d * v->axis[0].source_step * v->source.at[0]) * v->size,
                 v->axis[1].source_step * v->source.at[1], taps, offsets, lanes);
     }
-    for (int j = 0; j < taps; j++) {
+    for (int j = 0; j < taps && j < v->taps; j++) {
         char *sums = lanes + j * AD_LANE_BYTES;
         if (v->size == 4)
             COMBINE(float)
@@ -71,15 +71,14 @@ static void sum_taps(const plan *v, const char *g, const char *x, int taps, cons
 /* A channel of the result and one of the image. */
 static void sum_pair(void *context, int64_t task) {
     const plan *v = context;
-    const int64_t channel = task / v->c, c = task % v->c, row = v->axis[2].kernel;
+    const int64_t channel = task / v->c, c = task % v->c;
+    const int most = v->kernels->correlate_taps, taps = v->taps < most ? AD_CORRELATE_FEW : most;
     const char *g = v->g.data + channel * v->g.c * v->size;
     const char *x = v->source.data + (channel / v->m * v->c + c) * v->source.c * v->size;
     char *to = v->y + task * v->taps * v->size;
-    for (int64_t t = 0; t < v->taps; t += row) {
-        for (int64_t i = 0, taps; i < row; i += taps) {
-            taps = row - i >= AD_CORRELATE_TAPS ? AD_CORRELATE_TAPS : 1;
-            sum_taps(v, g, x, (int)taps, v->offsets + t + i, to + (t + i) * v->size);
-        }
+    for (int64_t t = 0; t < v->taps; t += taps) { /* the last ones may have been summed before */
+        const int64_t first = v->taps < taps ? 0 : ad_least(t, v->taps - taps);
+        sum_taps(v, g, x, taps, v->offsets + first, to + first * v->size);
     }
 }
 
@@ -166,9 +165,10 @@ static int run_lanes(plan *v, const ad_tensor *g) {
     for (int d = 0; d < 3; d++) g_axis[d] = (ad_axis){.source_step = 1, .source = g->shape[d + 2]};
     const int status = ad_conv_source(&v->g, g, g_axis, true);
     if (status) return status;
-    v->offsets = ad_alloc((size_t)v->taps * sizeof(int64_t));
+    v->offsets = ad_alloc((size_t)(v->taps + AD_CORRELATE_FEW) * sizeof(int64_t));
     if (!v->offsets) return AD_NO_MEMORY;
-    for (int64_t t = 0; t < v->taps; t++) v->offsets[t] = tap_at(v, t);
+    for (int64_t t = 0; t < v->taps + AD_CORRELATE_FEW; t++)
+        v->offsets[t] = tap_at(v, ad_least(t, v->taps - 1));
     const int64_t pairs = v->groups * v->m * v->c;
     ad_parallel_for(pairs, 2 * ad_conv_cost(pairs * v->taps * v->batch * v->positions, v->size), sum_pair, v);
     return AD_OK;

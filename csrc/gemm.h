@@ -9,7 +9,8 @@
 #define AD_ROW_VECTORS 8     /* vectors across a tile of a single row */
 #define AD_B_AT_ROWS 6       /* the same of tiles that read B at offsets: with 4 vectors, a single row */
 #define AD_B_AT_VECTORS 4
-#define AD_LINE_ROWS 8 /* the most rows of tiles of few taps; with 2 and 4 vectors, 4 and 2 */
+#define AD_LINE_ROWS 8  /* the most rows of tiles of few taps; with 2 and 4 vectors, 4 and 2 */
+#define AD_APART_ROWS 7 /* of tiles whose lanes have their own weights: 16 registers, with what is read */
 
 /* One tile of C = A B: rows and vectors across are fixed by the kernel, strides are in elements. Elements
  * beside each other in B, C and bias are beside each other in memory. Each element of C is one chain of
@@ -45,12 +46,13 @@ typedef void ad_few_fn(int64_t n, int64_t k, const void *const *x, const void *y
                        void *const *c);
 #define AD_FEW_ROWS 4
 
-/* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), taps being 1 or
- * AD_CORRELATE_TAPS, goes on with the products of g[i] and x[offsets[j] + i] of the i in [0, n) that are l
- * modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
+/* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), which are
+ * AD_CORRELATE_FEW or correlate_taps, goes on with the products of g[i] and x[offsets[j] + i] of the i in
+ * [0, n) that are l modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
 typedef void ad_correlate_fn(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
                              int64_t x_row, int taps, const int64_t *offsets, void *acc);
-#define AD_CORRELATE_TAPS 3
+#define AD_CORRELATE_TAPS 9 /* the most in any variant */
+#define AD_CORRELATE_FEW 4  /* what the latency of an addition allows */
 
 typedef struct {
     int log2_width;      /* of the elements in a vector */
@@ -70,7 +72,12 @@ typedef struct {
     ad_tile_fn *b_at[AD_B_AT_ROWS][AD_B_AT_VECTORS + 1];
     /* Of a single row of A: a row of B for each row of C, `b_row` further; the bias is one of them all. */
     ad_tile_fn *lines[AD_LINE_ROWS / 2][AD_B_AT_VECTORS + 1]; /* [rows / 2 - 1][vectors] */
+    /* Lane by lane: row i of A, AD_APART_ROWS of them, has at each of k offsets `a_col` vectors, of which the
+     * first is the second one of the row before. Those times as many of B; C and the bias are vectors too.
+     * NULL where a vector is one element. */
+    ad_tile_fn *apart;
     ad_correlate_fn *correlate;
+    int correlate_taps;
 } ad_gemm_type;
 
 struct ad_gemm_kernels {

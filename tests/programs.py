@@ -142,6 +142,18 @@ def convolutions(d: ad.dtype) -> Iterator[ad.Tensor]:
             yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
 
 
+def depthwise(d: ad.dtype) -> Iterator[ad.Tensor]:
+    """Convolutions of single channels side by side, forwards and back."""
+    for kernel, width, (stride, dilation) in itertools.product(
+        (3, 7), (3, 10), ((1, 1), (2, 1), (1, 2))
+    ):
+        x = numbers((2, 21, 9, width), 1, d).requires_grad_()
+        w = numbers((21, 1, kernel, kernel), 2, d).requires_grad_()
+        y = functional.conv2d(x, w, w[:, 0, 0, 0], stride, kernel, dilation, 21)
+        yield y
+        yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
+
+
 def few_positions(d: ad.dtype) -> Iterator[ad.Tensor]:
     """Convolutions of more channels than positions, whose panels are filled by lines of memory."""
     for images, width, stride, c in itertools.product((1, 2, 3), (3, 5, 6), (1, 2), (1, 50)):
@@ -231,6 +243,7 @@ def _programs() -> Iterator[tuple[str, Program]]:
         yield f"other products {d.name}", partial(other_products, d)
         yield f"convolutions {d.name}", partial(convolutions, d)
         yield f"convolutions of few positions {d.name}", partial(few_positions, d)
+        yield f"convolutions of single channels {d.name}", partial(depthwise, d)
         yield f"grids {d.name}", partial(grids, d)
         yield f"reductions of lengths {d.name}", partial(reductions, d)
         yield f"rows of widths {d.name}", partial(rows, d)

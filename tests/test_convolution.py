@@ -154,6 +154,43 @@ def test_channels_and_images_do_not_depend_on_others(seed: int) -> None:
     assert ad.equal(dw[:, :8], few[2])
 
 
+# Single channels are read by positions, many of them side by side.
+@pytest.mark.parametrize("seed", range(30))
+def test_channels_apart_do_not_depend_on_others(seed: int) -> None:
+    draw = random.Random(seed)
+    nd, channels, dtype = (
+        draw.choice([1, 2, 2, 3]),
+        draw.randint(16, 50),
+        draw.choice([ad.float32, ad.float64]),
+    )
+    kernel = draw.choices({1: [9, 50], 2: [3, 5, 7], 3: [2, 3, 5]}[nd], k=nd)
+    how = {
+        "stride": draw.choices([1, 1, 2, 9], k=nd),
+        "padding": draw.choices([0, 2, 7], k=nd),
+        "dilation": draw.choices([1, 1, 2], k=nd),
+    }
+    size = [
+        d * (k - 1) + draw.choice([1, 4, 12]) for d, k in zip(how["dilation"], kernel, strict=True)
+    ]
+    size[-1] += draw.choice([0, 0, 150])
+    ad.manual_seed(seed)
+    x, g = ad.randn(2, channels, *size, dtype=dtype), ad.randn(1, dtype=dtype)
+    w, bias = ad.randn(channels, 1, *kernel, dtype=dtype), ad.randn(channels, dtype=dtype)
+    if nd == 2 and draw.random() < 0.4:
+        x = x.contiguous(memory_format=ad.channels_last)
+
+    def results(part: slice) -> tuple[ad.Tensor, ad.Tensor]:
+        xs = x[:, part].detach().requires_grad_()
+        convolve = [F.conv1d, F.conv2d, F.conv3d][nd - 1]
+        y = convolve(xs, w[part], bias[part], groups=len(w[part]), **how)
+        return y.detach(), *ad.autograd.grad(y, xs, y.detach() * g)
+
+    whole = results(slice(None))
+    for i in range(channels):
+        for all_channels, one in zip(whole, results(slice(i, i + 1)), strict=True):
+            assert ad.equal(all_channels[:, i : i + 1], one)
+
+
 @pytest.mark.parametrize("nd", [1, 2, 3])
 @pytest.mark.parametrize(("images", "groups"), [(1, 1), (3, 2), (20, 1), (0, 1)])
 def test_an_image_of_one_position_is_spread_as_if_beside_zeros(

@@ -66,16 +66,45 @@ A_AT(12)
     static void NAME(lines_##rows##_##vectors)(const ad_tile *t) { NAME(lines)(t, rows, vectors); }
 LINES(2, 4) LINES(4, 2) LINES(4, 1) LINES(8, 1)
 #if VF_W > 1
-LINES(4, 0) LINES(8, 0)
+LINES(4, 0)
 #define MASKED(rows) NAME(lines_##rows##_0)
 #else
 #define MASKED(rows) NULL
 #endif
 /* clang-format on */
 
+#if VF_W == 1
+#define LANEWISE NULL
+#else
+#define LANEWISE NAME(apart)
+    static void NAME(apart)(const ad_tile *t) {
+    enum { ROWS = AD_APART_ROWS };
+    const int64_t step = t->a_row, taps = t->a_col;
+    const T *b = t->b;
+    V() acc[ROWS], x[ROWS];
+    AD_UNROLL for (int i = 0; i < ROWS; i++) acc[i] = V(_zero)();
+    for (int64_t p = 0; p < t->k; p++) {
+        const T *a = (const T *)t->a + t->offsets[p];
+        AD_UNROLL for (int i = 1; i < ROWS; i++, a += step) x[i] = V(_load)(a);
+        for (int64_t tap = 0; tap < taps; tap++, a += step, b += t->b_row) {
+            const V() w = V(_load)(b);
+            AD_UNROLL for (int i = 0; i < ROWS; i++) {
+                x[i] = i < ROWS - 1 ? x[i + 1] : V(_load)(a);
+                acc[i] = V(_fma)(w, x[i], acc[i]);
+            }
+        }
+    }
+    if (t->bias) {
+        AD_UNROLL for (int i = 0; i < ROWS; i++) acc[i] = V(_add)(acc[i], V(_load)(t->bias));
+    }
+    AD_UNROLL for (int i = 0; i < ROWS; i++) V(_store)((T *)t->c + i * t->c_row, acc[i]);
+}
+#endif
+
 /* ---- sums of products along rows ---- */
 
-#if VF_W == 1 /* 16 lanes would be 16 times the code */
+#define CORRELATE_TAPS (VF_W == 16 ? AD_CORRELATE_TAPS : 5) /* whose sums registers hold */
+#if VF_W == 1                                               /* 16 lanes would be 16 times the code */
 #define LANE_UNROLL
 #else
 #define LANE_UNROLL AD_UNROLL
@@ -102,8 +131,8 @@ AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {
 
 AD_SIMD void NAME(correlate_taps)(int64_t rows, int64_t n, const T *g, int64_t g_row, const T *x,
                                   int64_t x_row, const int taps, const int64_t *offsets, T *sums) {
-    V() acc[AD_CORRELATE_TAPS][NAME(CHAIN_VECTORS)], a[NAME(CHAIN_VECTORS)], b[NAME(CHAIN_VECTORS)];
-    const T *at[AD_CORRELATE_TAPS];
+    V() acc[CORRELATE_TAPS][NAME(CHAIN_VECTORS)], a[NAME(CHAIN_VECTORS)], b[NAME(CHAIN_VECTORS)];
+    const T *at[CORRELATE_TAPS];
     AD_UNROLL for (int j = 0; j < taps; j++) {
         at[j] = x + offsets[j];
         NAME(lanes_of)(acc[j], sums + j * NAME(CHAIN_LANES), NAME(CHAIN_LANES));
@@ -126,10 +155,10 @@ AD_SIMD void NAME(correlate_taps)(int64_t rows, int64_t n, const T *g, int64_t g
 
 static void NAME(correlate)(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
                             int64_t x_row, int taps, const int64_t *offsets, void *acc) {
-    if (taps == 1)
-        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, 1, offsets, acc);
+    if (taps == AD_CORRELATE_FEW)
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, AD_CORRELATE_FEW, offsets, acc);
     else
-        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, AD_CORRELATE_TAPS, offsets, acc);
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, CORRELATE_TAPS, offsets, acc);
 }
 
 #undef LANE_UNROLL

@@ -368,9 +368,11 @@ static const ad_gemm_type NAME(gemm) = {
     },
     .lines = {
         {NULL, NULL, NULL, NULL, NAME(lines_2_4)}, {MASKED(4), NAME(lines_4_1), NAME(lines_4_2)},
-        [3] = {MASKED(8), NAME(lines_8_1)},
+        [3] = {NULL, NAME(lines_8_1)},
     },
+    .apart = LANEWISE,
     .correlate = NAME(correlate),
+    .correlate_taps = CORRELATE_TAPS,
 };
 /* clang-format on */
 
@@ -384,6 +386,8 @@ static const ad_gemm_type NAME(gemm) = {
 #undef ROW
 #undef A_AT_ROW
 #undef MASKED
+#undef LANEWISE
+#undef CORRELATE_TAPS
 #undef B_AT_ROW
 #undef AT_ROW_0
 #undef T

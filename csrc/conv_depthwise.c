@@ -1,0 +1,176 @@
+/* conv_depthwise.c: convolutions of one channel a group, where groups are many: vectors lie across them, so
+ * that none is read across cache lines and none is in part empty, however narrow the image. Each task lays a
+ * vector's channels of an image side by side, and turns what comes out. */
+#include "conv.h"
+
+#define AT_ONCE 128          /* positions that are turned at a time */
+#define LEAST_TAPS 9         /* that outweigh the turning where vectors of positions would be read in part; */
+#define MANY_LANES 384       /* of all taps that do so in any case */
+#define MOST_STEP 8          /* of the stride, as the last tile reads so much more */
+#define MOST_BYTES (1 << 20) /* of what a task lays out: it stays in L2 */
+
+static int64_t lanes_of(const ad_conv_plan *v) { return (int64_t)1 << v->kernels->log2_width; }
+static int64_t blocks_of(const ad_conv_plan *v) { return ((v->groups - 1) >> v->kernels->log2_width) + 1; }
+
+/* Whether positions lie one after the other. */
+static bool is_flat(const ad_tensor *x) {
+    const int64_t *n = x->shape, *step = x->strides;
+    return step[4] == 1 && (n[3] == 1 || step[3] == n[4]) && (n[2] == 1 || step[2] == n[3] * n[4]);
+}
+
+bool ad_conv_is_depthwise(const ad_conv_plan *v, const ad_tensor *x) {
+    const int64_t step = v->axis[2].source_step;
+    if (!v->kernels->apart || v->m != 1 || v->c != 1 || v->groups < lanes_of(v)) return false;
+    const bool parts = step > 1 || v->axis[2].size < lanes_of(v);
+    if (parts ? v->taps < LEAST_TAPS : v->taps * lanes_of(v) < MANY_LANES) return false;
+    if (step > MOST_STEP || !(is_flat(x) || x->strides[1] == 1)) return false;
+    double bytes = (double)(lanes_of(v) * v->size);
+    for (int d = 0; d < 3; d++) {
+        bytes *= (double)(v->axis[d].low + v->axis[d].source + v->axis[d].high);
+        if (v->axis[d].step != 1) return false;
+    }
+    return bytes <= MOST_BYTES;
+}
+
+/* ---- what all tasks read ---- */
+
+static int64_t next_tap(const ad_conv_plan *v) {
+    return v->axis[2].kernel > 1 ? v->axis[2].tap[1].at - v->axis[2].tap[0].at : 0;
+}
+
+/* The taps of a row, where they lie as far apart as positions, in their order or, of the adjoint, against it.
+ */
+static int64_t run_of(const ad_conv_plan *v) {
+    const int64_t next = next_tap(v), step = v->axis[2].source_step;
+    return next == step || next == -step ? v->axis[2].kernel : 1;
+}
+
+static void fill_offsets(ad_conv_plan *v, int64_t *starts) {
+    const ad_axis *axis = v->axis;
+    int64_t *to = v->offsets;
+    for (int64_t d = 0; d < axis[0].kernel; d++)
+        for (int64_t h = 0; h < axis[1].kernel; h++)
+            for (int64_t w = 0; w < axis[2].kernel; w += run_of(v))
+                *to++ = axis[0].tap[d].at * v->source.at[0] + axis[1].tap[h].at * v->source.at[1] +
+                        axis[2].tap[w].at * v->source.at[2];
+    to = starts;
+    for (int64_t d = 0; d < axis[0].size; d++)
+        for (int64_t h = 0; h < axis[1].size; h++)
+            for (int64_t w = 0; w < axis[2].size; w++)
+                *to++ = d * axis[0].source_step * v->source.at[0] +
+                        h * axis[1].source_step * v->source.at[1] + w * axis[2].source_step * v->source.at[2];
+}
+
+/* Of each block: those of its channels side by side, tap by tap. */
+static void pack_block(void *context, int64_t block) {
+    const ad_conv_plan *v = context;
+    const int64_t first = block * lanes_of(v), lanes = ad_least(lanes_of(v), v->groups - first);
+    const int64_t *kernel = (int64_t[]){v->axis[0].kernel, v->axis[1].kernel, v->axis[2].kernel};
+    char *to = v->packed + first * v->taps * v->size;
+    for (int64_t t = 0; t < v->taps; t += kernel[2]) {
+        const int64_t h = t / kernel[2] % kernel[1], d = t / kernel[2] / kernel[1];
+        const char *w = v->w + (first * v->w_group + d * v->w_at[0] + h * v->w_at[1]) * v->size;
+        v->kernels->pack(kernel[2], (int)lanes, w, v->w_group, v->w_at[2], to + t * lanes * v->size);
+    }
+}
+
+/* ---- a task ---- */
+
+/* n positions of the image, from p on, to their places between the zeros. */
+static void place(const ad_conv_plan *v, int64_t p, int64_t n, const char *from, char *to) {
+    const ad_axis *axis = v->axis;
+    const int64_t line = v->source.at[2] * v->size;
+    for (int64_t run; n > 0; n -= run, p += run, from += run * line) {
+        const int64_t w = p % axis[2].source, h = p / axis[2].source % axis[1].source;
+        const int64_t d = p / axis[2].source / axis[1].source;
+        run = ad_least(n, axis[2].source - w);
+        memcpy(to + ((d + axis[0].low) * v->source.at[0] + (h + axis[1].low) * v->source.at[1]) * v->size +
+                   (w + axis[2].low) * line,
+               from, (size_t)(run * line));
+    }
+}
+
+static void lay_out(const ad_conv_plan *v, const char *x, int64_t lanes, char *rows, char *to) {
+    const ad_tensor *image = v->local;
+    const int64_t *n = image->shape, *step = image->strides, size = v->size, line = v->source.at[2] * size;
+    const int64_t all = n[2] * n[3] * n[4];
+    memset(to, 0, (size_t)v->copy_bytes);
+    if (lanes < v->source.at[2]) memset(rows, 0, (size_t)(AT_ONCE * line));
+    for (int64_t p = 0, count; p < all; p += count) {
+        count = ad_least(all - p, AT_ONCE);
+        if (is_flat(image)) {
+            const ad_crossing turned = {count, lanes, v->source.at[2], step[1]};
+            ad_copy_across(&turned, (int)size, rows, x + p * size, false);
+        } else {
+            for (int64_t i = 0; i < count; i++) {
+                const int64_t w = (p + i) % n[4], h = (p + i) / n[4] % n[3], d = (p + i) / n[4] / n[3];
+                memcpy(rows + i * line, x + (d * step[2] + h * step[3] + w * step[4]) * size,
+                       (size_t)(lanes * size));
+            }
+        }
+        place(v, p, count, rows, to);
+    }
+}
+
+static void run_task(void *context, int64_t task) {
+    ad_conv_plan *v = context;
+    const int64_t size = v->size, n = task / blocks_of(v), first = task % blocks_of(v) * lanes_of(v);
+    const int64_t lanes = ad_least(lanes_of(v), v->groups - first), line = lanes_of(v) * size;
+    char *memory = ad_alloc((size_t)(v->copy_bytes + (AT_ONCE + AD_APART_ROWS) * line));
+    if (!memory) {
+        atomic_store(&v->status, AD_NO_MEMORY);
+        return;
+    }
+    char *const rows = memory + v->copy_bytes;
+    char *y = v->y + (n * v->groups + first) * v->positions * size;
+    const int64_t *starts = v->offsets + v->taps, width = v->axis[2].size;
+    const int64_t step = v->axis[2].source_step * v->source.at[2];
+    const int64_t back = next_tap(v) < 0 ? AD_APART_ROWS - 1 : 0; /* rows of a tile, from the last on */
+    _Alignas(64) char bias[AD_LINE] = {0};
+    if (v->bias) memcpy(bias, v->bias + first * size, (size_t)(lanes * size));
+    lay_out(v, v->local->data + (n * v->local->strides[0] + first * v->local->strides[1]) * size, lanes, rows,
+            memory);
+    ad_tile tile = {.k = v->taps / run_of(v),
+                    .a_row = back ? -step : step,
+                    .c_row = back ? -lanes_of(v) : lanes_of(v),
+                    .a_col = run_of(v),
+                    .b = v->packed + first * v->taps * size,
+                    .b_row = lanes,
+                    .bias = v->bias ? bias : NULL,
+                    .offsets = v->offsets};
+    for (int64_t p = 0, count; p < v->positions; p += count) {
+        count = width > AT_ONCE ? ad_least(width - p % width, AT_ONCE)
+                                : ad_least(v->positions - p, AT_ONCE / width * width);
+        for (int64_t i = 0, run; i < count; i += run) {
+            run = ad_least(ad_least(count, (i / width + 1) * width) - i, AD_APART_ROWS);
+            tile.a = memory + (starts[p + i] + back * step) * size;
+            tile.c = rows + (i + back) * line; /* what is made past the row, the next tile makes anew */
+            v->kernels->apart(&tile);
+        }
+        const ad_crossing turned = {lanes, count, v->positions, lanes_of(v)};
+        ad_copy_across(&turned, (int)size, y + p * size, rows, false);
+    }
+    ad_dealloc(memory);
+}
+
+int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
+    int64_t wide[3];
+    for (int d = 0; d < 3; d++) wide[d] = v->axis[d].low + v->axis[d].source + v->axis[d].high;
+    v->source.at[2] = lanes_of(v);
+    v->source.at[1] = v->source.at[2] * wide[2];
+    v->source.at[0] = v->source.at[1] * wide[1];
+    v->local = x;
+    const int64_t past = AD_APART_ROWS * v->axis[2].source_step * v->source.at[2]; /* of the last tile */
+    v->copy_bytes = ((v->source.at[0] * wide[0] + past) * v->size + 63) / 64 * 64;
+    const int64_t tables = (v->taps + v->positions) * (int64_t)sizeof(int64_t);
+    char *memory = ad_alloc((size_t)(tables + v->groups * v->taps * v->size + AD_LINE)); /* read by lines */
+    if (!memory) return AD_NO_MEMORY;
+    v->offsets = (int64_t *)memory;
+    v->packed = memory + tables;
+    fill_offsets(v, v->offsets + v->taps);
+    ad_parallel_for(blocks_of(v), v->groups * v->taps, pack_block, v);
+    ad_parallel_for(v->batch * blocks_of(v),
+                    ad_conv_cost(v->batch * v->groups * v->positions * (v->taps + 1), v->size), run_task, v);
+    ad_dealloc(memory);
+    return atomic_load(&v->status);
+}
