@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from autodiff.anomaly import lines, note_line
 from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
+from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
@@ -40,22 +41,34 @@ def titled(y: Tensor, title: str) -> Tensor:
 def called(title: str) -> Callable[[F], F]:
     """The same, of all results of a function that it was not given."""
 
-    def with_title(function: F) -> F:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs) if kwargs else function(*args)  # much faster
-            if type(result) is Tensor and result._node is None:
-                return result  # at once: what is recorded takes longer anyway
-            for y in result if isinstance(result, tuple) else (result,):
-                if y._node is not None and mode.grad:  # else y may be an out=
-                    for given in args:
-                        if given is y:
-                            break
-                    else:
-                        y._node.title = title
-            return result
+    def told(result: Any, args: Sequence[Any]) -> Any:
+        for y in result if isinstance(result, tuple) else (result,):
+            if y._node is not None and mode.grad:  # else y may be an out=
+                for given in args:
+                    if given is y:
+                        break
+                else:
+                    y._node.title = title
+        return result
 
-        return cast(F, call)
+    def with_title(function: F) -> F:
+        if is_open(function):
+
+            @functools.wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                return told(function(*args, **kwargs), args)
+
+            return cast(F, call)
+        names, known = parameters(function)
+        given = [f"_{at}" for at in range(len(names))]
+        named = [f"{name}={name}" for name in known[len(names) :]]
+        lines = [
+            f"y = function({', '.join([*given, *named])})",
+            "if kind(y) is plain and y._node is None: return y",
+            f"return told(y, [{', '.join(given)}])",  # what is recorded takes longer anyway
+        ]
+        scope = {"function": function, "kind": type, "plain": Tensor, "told": told}
+        return cast(F, twin(function, lines, scope))
 
     return with_title
 
