@@ -313,6 +313,12 @@ def is_untold(x: Tensor, y: Tensor) -> bool:
     return x._node is None and x._base is None and y._node is None and y._base is None
 
 
+def is_told_by_none(x: Tensor, y: Tensor) -> bool:
+    """The same where they may be views, of what is in no graph."""
+    base = x._base
+    return not has_history((x, y)) and (base is None or live_node(base) is None)
+
+
 def has_history(tensors: Sequence[Tensor]) -> bool:
     """Whether one of them is in the graph."""
     for x in tensors:  # noqa: SIM110 - a generator takes as long as a small operation
