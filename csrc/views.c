@@ -244,6 +244,7 @@ ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j) {
 }
 
 int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src) {
+    if (n > x->ndim) return ad_fail(AD_BAD_DIM, n, x->ndim, 0);
     ad_tensor *view = ad_alias(x);
     for (int dim = 0; view && n-- > 0; items += 3) {
         ad_tensor *whole = view;
