@@ -29,6 +29,7 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, shaped=False, grad_name="Cop
 
 
 _NUMBERS = frozenset([bool, int, float])
+_REAL = frozenset([int, float])
 
 
 def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -146,10 +147,10 @@ def _filling(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in (float, int):
-        given = number_of(exact(value, input.dtype))
-    else:
-        given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
+    if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in _REAL:
+        plain = -1e4 < value < 1e4  # which every dtype has
+        return number_of(float(value) if plain else exact(value, input.dtype))
+    given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
     if given._p.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "

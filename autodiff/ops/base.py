@@ -200,7 +200,8 @@ class Op:
             edge = None
         if base is None or (x._acc is not None and x._acc is x._node):
             base = x  # a leaf is a base, though it may be a view
-        base_node, given, edges = base._node, (x,), (edge,)
+        base_node, edges = base._node, (edge,)
+        shape = x.shape if edge is not None and self.shaped else None
         found = []
         for args in calls:
             q = forward(p, *args)
@@ -208,7 +209,16 @@ class Op:
                 raise error(self.public, p)
             y = blank()
             y._p = q = _gc(q, _free)
-            y._node = None if edge is None else self.record(given, edges, args, q)
+            if edge is None:
+                y._node = None
+            else:  # a view saves nothing
+                y._node = node = OpNode()
+                node.op = self
+                node.args = args
+                node.edges = edges
+                node.saved = ()
+                if shape is not None:
+                    node.shape = shape
             y._acc = None
             y._base = base
             y._base_node = base_node

@@ -92,6 +92,9 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
                 if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
                     return
                 take_failure()  # to be met again
+            elif given._p.number and is_mask(x, index):
+                where_.write(x, (index, given, x))
+                return
         elif items := _plain_items(index if kind is tuple else (index,)):
             try:
                 if not _copy_at(x._p, len(items) // 3, items, given._p):
@@ -152,9 +155,6 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     """Write a value where a mask of bools, perhaps after some `:`, holds, if that is the same for
     each place: no count of the places is needed, so that it can be recorded.
     """
-    if value._p.number and type(index) in TENSOR_TYPES and is_mask(x, index):
-        where_.into(x, (index, value, x))
-        return True
     first, mask = 0, index
     if type(index) is tuple and index:
         first, mask = len(index) - 1, index[-1]
