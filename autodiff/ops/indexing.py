@@ -50,9 +50,15 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             p = _select_two(x._p, i, j)
             if p:
                 return _select.result(x, p, index)
-    found = at_once(x, index, kind)
-    if found is not None:
-        return found
+    if kind in TENSOR_TYPES:
+        if is_places(x, index):
+            return index_along(x, 0, index)
+        if is_mask(x, index):
+            return _at_mask(x, index)
+    else:
+        found = at_once(x, index, kind)
+        if found is not None:
+            return found
     if kind is int and x._p.ndim:
         return at_integer(x, 0, index, x)
     if kind is int:
@@ -60,10 +66,6 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
             "tensor to a number"
         )
-    if is_places(x, index):
-        return index_along(x, 0, index)
-    if is_mask(x, index):
-        return _at_mask(x, index)
     y, left = by_places(x, index) or basic(x, index)
     if not left:
         return y if y is not x else alias(x)
