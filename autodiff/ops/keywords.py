@@ -14,7 +14,8 @@ from autodiff.ops.written import parameters
 from autodiff.tensor import Tensor
 
 _OUT = frozenset(["out"])
-_PLACES = ("device", "layout", "pin_memory", "memory_format")
+_RARELY = ("memory_format", "layout", "pin_memory")
+_RARE, _PLACES = frozenset(_RARELY), frozenset(["device", *_RARELY])
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,7 +108,9 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     write = _writer(function) if writes else None
 
     def place(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        device, _, _, order = [kwargs.pop(keyword, None) for keyword in _PLACES]
+        device, order = kwargs.pop("device", None), None
+        if kwargs and not _RARE.isdisjoint(kwargs):
+            order, _, _ = [kwargs.pop(keyword, None) for keyword in _RARELY]
         if device is not None and device != "cpu":
             check_device(name, device)
         made = (
@@ -119,7 +122,7 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
             made.data = in_format(made.detach(), order)
         return made
 
-    keywords = _OUT.union(_PLACES) if writes else frozenset(_PLACES)
+    keywords = _OUT | _PLACES if writes else _PLACES
     more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
 
