@@ -18,6 +18,7 @@ from autodiff.ops.gather import broadcast_indices, index_along, write_at
 from autodiff.ops.masked import write_masked
 from autodiff.ops.numbers import number_of
 from autodiff.ops.subscript import (
+    _WHOLE,
     ALL,
     BOOL,
     END,
@@ -97,7 +98,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             elif given._p.number and is_mask(x, index):
                 where_.write(x, (index, given, x))
                 return
-        elif items := _plain_items(index if kind is tuple else (index,)):
+        elif items := _plain_items(index if kind is tuple else (index,), x._p.ndim):
             try:
                 if not _copy_at(x._p, len(items) // 3, items, given._p):
                     return
@@ -122,9 +123,10 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     write_at(y, indices, _without_leading_ones(given, ndim), False)
 
 
-def _plain_items(index: tuple[Any, ...]) -> list[int] | None:
-    """Ints and slices as the native library takes them; None of another index."""
+def _plain_items(index: tuple[Any, ...], ndim: int) -> list[int] | None:
+    """Ints, slices and one `...` as the native library takes them; None of another index."""
     items: list[int] = []
+    dots = 0
     for item in index:
         kind = type(item)
         if kind is int:
@@ -137,6 +139,9 @@ def _plain_items(index: tuple[Any, ...]) -> list[int] | None:
             if not (type(start) is type(stop) is type(step) is int) or step < 1:
                 return None
             items += (start, stop, step)
+        elif item is Ellipsis and not dots:
+            dots = 1
+            items += _WHOLE * (ndim + 1 - len(index))
         else:
             return None
     return items
