@@ -166,6 +166,8 @@ ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); 
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
 ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
+/* To the view of x that n items take: each an index and two zeros, or the start, stop and step of a slice. */
+int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src);
 /* Joined along a dimension, or along a new one; -1 is the last. dtype: that of the result, or -1 where all
  * are to have one dtype and, to be joined, as many dimensions. */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype);

@@ -46,6 +46,8 @@ int ad_rng_gamma(ad_rng *rng, ad_tensor *out, const ad_tensor *concentration) {
                   : ad_draw(run_gamma, "standard_gamma", &(ad_drawing){.rng = rng}, out, concentration);
 }
 
+enum { MOST_TERMS = 1 << 20 }; /* what is drawn of an a that needs as many is taken as normal */
+
 /* The sum of x^n / (a (a + 1) ... (a + n)), and the same times the sum of 1 / a to 1 / (a + n). */
 static int run_gamma_series(const ad_call *c) {
     double *total = (double *)ad_out(c, 0)->data, *slope = (double *)ad_out(c, 1)->data;
@@ -54,9 +56,9 @@ static int run_gamma_series(const ad_call *c) {
         double term = 1 / a[i], shares = term;
         total[i] = term;
         slope[i] = term * shares;
-        for (int64_t n = 1; term > total[i] * 1e-17; n++) {
-            term = term * x[i] / (a[i] + (double)n);
-            shares += 1 / (a[i] + (double)n);
+        for (int n = 1; term > total[i] * 1e-17 && n < MOST_TERMS; n++) {
+            term = term * x[i] / (a[i] + n);
+            shares += 1 / (a[i] + n);
             total[i] += term;
             slope[i] += term * shares;
         }

@@ -184,6 +184,10 @@ def test_writes_as_numpy_with_gradients_of_both_sides(
     expected = np.arange(float(size))
     expected[positions] = wide.reshape(-1)
     assert x.reshape(-1).tolist() == expected.tolist()
+    apart = leaf.detach().clone()
+    apart[ours(index, as_they_are)] = 100.0 if form == "number" else values.detach()
+    assert apart.reshape(-1).tolist() == expected.tolist()
+    assert apart._version > 0 or not positions
     weights = np.arange(1.0, size + 1)
     (x.reshape(-1) * ad.tensor(weights)).sum().backward()
     assert leaf.grad is not None

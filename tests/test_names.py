@@ -14,7 +14,10 @@ from golden.record_names import GOLDEN, PLAIN, SMOOTH, derivatives, outcome
 from golden.recording import alike
 
 import autodiff as ad
+from autodiff.functions import FUNCTIONS
+from autodiff.methods import METHODS
 from autodiff.ops import shared as shared_memory
+from autodiff.ops.written import unwrapped
 
 RECORDED = json.loads(GOLDEN.read_text())
 
@@ -122,3 +125,39 @@ def test_an_uninitialized_buffer_is_held_until_it_has_a_shape() -> None:
     assert module.state_dict()["rates"].shape == (2,)
     assert module.rates.dtype is ad.float64
     assert type(module.rates) is ad.nn.Buffer
+
+
+WRONG = {
+    "ad.sum()": "sum() missing 1 required positional argument: 'input'",
+    "ad.sum(x, 0, False, 1)": "sum() takes from 1 to 3 positional arguments but 4 were given",
+    "ad.sum(x, 0, axis=1)": "sum() got multiple values for argument 'dim'",
+    "ad.sum(x, foo=1)": "sum() got an unexpected keyword argument 'foo'",
+    "x.sum(0, foo=1)": "sum() got an unexpected keyword argument 'foo'",
+    "x.sum(keepdim=1)": "sum(): argument 'keepdim' must be bool, not int",
+    "ad.transpose(x, dim1=1)": "transpose() missing 1 required positional argument: 'dim0'",
+    "ad.layer_norm(x, (3,), None, None, 's')": "argument 'eps' (position 5) must be float, not str",
+    "ad.gather(x, index='a', axis=0)": "argument 'index' (position 3) must be Tensor, not str",
+}
+
+
+@pytest.mark.parametrize(("call", "text"), WRONG.items())
+def test_a_call_with_other_arguments_says_what_the_function_takes(call: str, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        eval(call, {"ad": ad, "x": ad.zeros(2, 3)})
+    assert text in str(caught.value)
+
+
+def test_what_stands_before_a_function_has_its_defaults() -> None:
+    twins = 0
+    for function in [*FUNCTIONS.values(), *METHODS.values()]:
+        inner: Any = getattr(function, "__wrapped__", None)
+        if inner is None or function.__code__.co_filename.count(": call") == 0:
+            continue
+        own: Any = unwrapped(function)
+        given, wanted = function.__defaults__ or (), own.__defaults__ or ()
+        assert given[len(given) - len(wanted) :] == wanted
+        assert function.__kwdefaults__ == own.__kwdefaults__
+        n = own.__code__.co_argcount + own.__code__.co_kwonlyargcount
+        assert function.__code__.co_varnames[:n] == own.__code__.co_varnames[:n]
+        twins += 1
+    assert twins > 400

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff
+from autodiff.native import ffi, lib
 
 RECORDED: dict[str, Any] = json.loads(GOLDEN.read_text())
 CASES: list[dict[str, Any]] = RECORDED["cases"]
@@ -349,3 +350,10 @@ def test_bounds_of_integers_by_name() -> None:
     for call in (lambda: autodiff.randint_like(like), lambda: autodiff.randint(size=(3,))):
         with pytest.raises(TypeError, match="missing argument 'high'"):
             call()
+
+
+def test_the_slope_of_a_gamma_draw_ends_for_any_numbers() -> None:
+    huge, out = autodiff.full((2,), 1e18, dtype=autodiff.float64), ffi.new("ad_tensor *[2]")
+    assert lib.ad_gamma_series(huge._p, huge._p, out) == lib.AD_OK
+    for p in out:
+        lib.ad_free(p)

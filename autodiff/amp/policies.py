@@ -18,7 +18,7 @@ from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.node import mode, unrecorded
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.guard import unwrapped
+from autodiff.ops.written import unwrapped
 from autodiff.replaced import Layer
 from autodiff.tensor import Tensor
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from autodiff.nn import functional
 from autodiff.nn.module import Module
-from autodiff.ops.guard import unwrapped
-from autodiff.ops.written import written
+from autodiff.ops.written import unwrapped, written
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform

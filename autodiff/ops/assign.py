@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, has_history, is_untold, titled
+from autodiff.ops.base import Op, OpNode, is_told_by_none, is_untold, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact, scalar
 from autodiff.ops.elementwise import where_
@@ -29,6 +29,7 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, shaped=False, grad_name="Cop
 
 
 _NUMBERS = frozenset([bool, int, float])
+_REAL = frozenset([int, float])
 
 
 def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -39,17 +40,14 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """
     if type(src) in _NUMBERS:
         src = number_of(src)  # type: ignore[arg-type]
-    base = x._base
-    if is_untold(x, src) or (
-        not has_history((x, src)) and (base is None or live_node(base) is None)
-    ):
+    if is_untold(x, src) or is_told_by_none(x, src):
         if not lib.ad_copy(x._p, src._p):
             return x
         take_failure()  # to be met again
     if mode.grad:
         check_writable(x, "copy_")
     before = live_node(x)
-    edges = [before if base is None else None, live_node(src)]  # a base clears its own part
+    edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
     wants = mode.grad and (edges[1] is not None or before is not None)
     if lib.ad_copy(x._p, src._p):
         failure = take_failure()
@@ -119,6 +117,8 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
+    if x._node is None and x._base is None:
+        return copy_(x, ZEROS[x._p.dtype])
     return named_(x, ZEROS[x._p.dtype], "ZeroBackward0")
 
 
@@ -147,10 +147,10 @@ def _filling(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in (float, int):
-        given = number_of(exact(value, input.dtype))
-    else:
-        given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
+    if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in _REAL:
+        plain = -1e4 < value < 1e4  # which every dtype has
+        return number_of(float(value) if plain else exact(value, input.dtype))
+    given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
     if given._p.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from autodiff.anomaly import lines, note_line
 from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
+from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
@@ -40,22 +41,34 @@ def titled(y: Tensor, title: str) -> Tensor:
 def called(title: str) -> Callable[[F], F]:
     """The same, of all results of a function that it was not given."""
 
-    def with_title(function: F) -> F:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs) if kwargs else function(*args)  # much faster
-            if type(result) is Tensor and result._node is None:
-                return result  # at once: what is recorded takes longer anyway
-            for y in result if isinstance(result, tuple) else (result,):
-                if y._node is not None and mode.grad:  # else y may be an out=
-                    for given in args:
-                        if given is y:
-                            break
-                    else:
-                        y._node.title = title
-            return result
+    def told(result: Any, args: Sequence[Any]) -> Any:
+        for y in result if isinstance(result, tuple) else (result,):
+            if y._node is not None and mode.grad:  # else y may be an out=
+                for given in args:
+                    if given is y:
+                        break
+                else:
+                    y._node.title = title
+        return result
 
-        return cast(F, call)
+    def with_title(function: F) -> F:
+        if is_open(function):
+
+            @functools.wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                return told(function(*args, **kwargs), args)
+
+            return cast(F, call)
+        names, known = parameters(function)
+        given = [f"_{at}" for at in range(len(names))]
+        named = [f"{name}={name}" for name in known[len(names) :]]
+        lines = [
+            f"y = function({', '.join([*given, *named])})",
+            "if kind(y) is plain and y._node is None: return y",
+            f"return told(y, [{', '.join(given)}])",  # what is recorded takes longer anyway
+        ]
+        scope = {"function": function, "kind": type, "plain": Tensor, "told": told}
+        return cast(F, twin(function, lines, scope))
 
     return with_title
 
@@ -187,7 +200,8 @@ class Op:
             edge = None
         if base is None or (x._acc is not None and x._acc is x._node):
             base = x  # a leaf is a base, though it may be a view
-        base_node, given, edges = base._node, (x,), (edge,)
+        base_node, edges = base._node, (edge,)
+        shape = x.shape if edge is not None and self.shaped else None
         found = []
         for args in calls:
             q = forward(p, *args)
@@ -195,7 +209,16 @@ class Op:
                 raise error(self.public, p)
             y = blank()
             y._p = q = _gc(q, _free)
-            y._node = None if edge is None else self.record(given, edges, args, q)
+            if edge is None:
+                y._node = None
+            else:  # a view saves nothing
+                y._node = node = OpNode()
+                node.op = self
+                node.args = args
+                node.edges = edges
+                node.saved = ()
+                if shape is not None:
+                    node.shape = shape
             y._acc = None
             y._base = base
             y._base_node = base_node
@@ -298,6 +321,12 @@ class Op:
 def is_untold(x: Tensor, y: Tensor) -> bool:
     """Whether no history has to know of a write of y to x: both have none, and are no views."""
     return x._node is None and x._base is None and y._node is None and y._base is None
+
+
+def is_told_by_none(x: Tensor, y: Tensor) -> bool:
+    """The same where they may be views, of what is in no graph."""
+    base = x._base
+    return not has_history((x, y)) and (base is None or live_node(base) is None)
 
 
 def has_history(tensors: Sequence[Tensor]) -> bool:

@@ -6,11 +6,11 @@ import functools
 import numbers
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import CodeType
 from typing import Any, TypeVar, cast
 
 from autodiff import torch_function
 from autodiff.dtypes import PYTHON, dtype
+from autodiff.ops.written import is_open, parameters, twin, unwrapped
 from autodiff.tensor import Tensor
 from autodiff.torch_function import noticed, takes_part
 
@@ -36,14 +36,9 @@ _NUMPY = {
     "indices": "indices_or_sections",
 }
 
-Elsewhere = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+_OFTEN = {"axis": "dim", "keepdims": "keepdim"}  # which are taken without another call
 
-
-def unwrapped(function: Any) -> Any:
-    """A function without what decorators do around it."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function
+Elsewhere = Callable[[Callable[..., Any], Sequence[Any], dict[str, Any]], Any]
 
 
 def guarded(
@@ -54,45 +49,40 @@ def guarded(
 ) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
-    Nothing but flags is checked before the call: only when it failed are the arguments looked at,
-    and then called again where they have NumPy's names (`axis` for `dim`). A method that takes
-    nothing but its own tensor and plain arguments is left alone, but for those names and flags. A
-    call with one of the `keywords` is left to `elsewhere(call, args, kwargs)`, which takes them
-    away and calls again.
+    Nothing but flags is checked before the call: only when it failed are the arguments looked at.
+    It takes NumPy's names, too (`axis` for `dim`). A method that takes nothing but its own tensor
+    and plain arguments is left alone, but for flags and those names (unless more must be given
+    after `dim`). A call with one of the `keywords` is left to `elsewhere(call, args, kwargs)`,
+    which takes them away and calls again.
     """
     names, known = parameters(function)
     flags = {} if hasattr(function, "strict") else _flags_of(function, known, len(names))
     soonest = min(flags.values(), default=sys.maxsize)
     alone = method and not _kinds_of(function).keys() - {known[0]}
-    if alone and not flags and "dim" not in known:
+    required = names[: len(names) - len(unwrapped(function).__defaults__ or ())]
+    if alone and not flags and ("dim" not in known or "dim" in required[:-1]):
         return function
+    accepted = frozenset(known)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
-            return elsewhere(call, args, kwargs)
+        if kwargs:
+            if elsewhere is not None and not keywords.isdisjoint(kwargs):
+                return elsewhere(whole, args, kwargs)
+            if not accepted.issuperset(kwargs):
+                kwargs = _all_renamed(kwargs, known) or kwargs
         if flags and (kwargs or len(args) > soonest):
             _check_flags(function, flags, args, kwargs)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
-        except (AttributeError, TypeError) as failure:
-            if not noticed(*args, *kwargs.values()):
-                args, kwargs = _as_taken(function, failure, args, kwargs)
-        except OverflowError as failure:
-            raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
-        return call(*args, **kwargs)
+        except (AttributeError, TypeError, OverflowError) as failure:
+            args, kwargs = _as_meant(function, failure, args, kwargs)
+        return whole(*args, **kwargs)
 
-    numpys = None
-    if method and elsewhere is None and "dim" in known:
-        numpys = _named_as_numpy(function, names, flags, None if alone else call)
-    return numpys or (function if alone and not flags else cast(F, call))
-
-
-def parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of what a function takes: by position, and at all."""
-    code = unwrapped(function).__code__
-    n = code.co_argcount
-    return code.co_varnames[:n], code.co_varnames[: n + code.co_kwonlyargcount]
+    whole: Any = call
+    if not is_open(function) and len(keywords) < 2:  # a maker is mostly called with them
+        whole = _written_out(call, function, flags, alone, elsewhere, keywords)
+    return cast(F, whole)
 
 
 def _kinds_of(function: Any) -> dict[str, tuple[type, ...]]:
@@ -101,21 +91,23 @@ def _kinds_of(function: Any) -> dict[str, tuple[type, ...]]:
     return {name: _KINDS[kind] for name, kind in of if kind in _KINDS and name != "return"}
 
 
-def _as_taken(
+def _as_meant(
     function: Any, failure: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call that failed, as the function takes them; else what is wrong."""
-    names, known = parameters(function)
+    names, _ = parameters(function)
     name = function.__name__
+    if isinstance(failure, OverflowError):
+        raise _does_not_fit(name, failure, [*args, *kwargs.values()]) from failure
+    if noticed(*args, *kwargs.values()):
+        return args, kwargs
     if isinstance(failure, AttributeError):
         given, kinds = {**dict(zip(names, args, strict=False)), **kwargs}, _kinds_of(function)
         types = _dtypes_among(given, kinds)
         if not types:
-            raise _foreign(name, given, kinds) from failure
+            raise _foreign(function, given, kinds) from failure
         rest = [types.pop(name, x) for name, x in zip(names, args, strict=False)]
         return (*rest, *args[len(names) :]), {**kwargs, **types}
-    if renamed := _all_renamed(kwargs, known):
-        return args, renamed
     if name in str(failure):
         raise failure
     text = (
@@ -155,8 +147,6 @@ def _dtypes_among(
 
 def _all_renamed(kwargs: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
     """The arguments by a function's own names, where some are given by NumPy's; else none."""
-    if kwargs.keys() <= {*known}:
-        return {}
     renamed = {_renamed(name, known): value for name, value in kwargs.items()}
     fine = len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys()
     return renamed if fine else {}
@@ -168,54 +158,81 @@ def _renamed(name: str, known: Iterable[str]) -> str:
     return own if own in known and name not in known else name
 
 
-def _named_as_numpy(
-    function: F, names: tuple[str, ...], flags: Iterable[str], again: Any
-) -> F | None:
-    """A method that takes `axis` for `dim`, too, and `keepdims`, unless what follows must be given.
+def _written_out(
+    call: Any,
+    function: Any,
+    flags: Iterable[str],
+    alone: bool,
+    elsewhere: Elsewhere | None,
+    keywords: frozenset[str],
+) -> Any:
+    """`call` with the function's own parameters, so that one costs what a call by hand does.
 
-    A call that failed for its arguments' types is made `again`, if not None, to be worded.
-
-    It is written out: a call of any arguments would cost as much as a small operation's kernel.
+    What is not plain is left to `call`: other keywords, arguments that are missing, or of a type
+    that is to be looked at. A call that failed for its arguments' types is not made again, unless
+    they were meant otherwise; where the function is `alone`, the failure is its own.
     """
+    names, known = parameters(function)
+    n = len(names)
+    called = [*(f"_{at}" for at in range(n)), *known[n:]]
     own: Any = unwrapped(function)
-    values, more, code = own.__defaults__ or (), own.__kwdefaults__ or {}, own.__code__
-    required = names[: len(names) - len(values)]
-    if "dim" in required[:-1] or code.co_flags & _OPEN or code.co_kwonlyargcount != len(more):
-        return None
-    defaults = {"dim": _MISSING} | dict(zip(names[len(required) :], values, strict=True)) | more
-    told = [f"{name}=_{name}" if name in defaults else name for name in (*names, "*", *more)]
-    given = [*names, *(f"{name}={name}" for name in more)]
-    keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
-    checks = [
-        f"    if {x} is not False and {x} is not True: raise no_flag(name, {x!r}, {x})\n"
-        for x in flags
+    defaults = dict(zip(names[::-1], (own.__defaults__ or ())[::-1], strict=False))
+    defaults |= own.__kwdefaults__ or {}
+    listed = [defaults.get(name, _MISSING) for name in known]
+    checks = [f"_{at} is missing" for at, name in enumerate(names) if name not in defaults]
+    inner, kinds = function, function.__annotations__
+    if vars(function).get("strict") is function:
+        inner = function.__wrapped__
+        plain = [(x, kinds.get(name)) for x, name in zip(called, known, strict=True)]
+        checks += [f"kind({x}) not in a_{_KEYS[kind]}" for x, kind in plain if kind in _PLAIN]
+    for x in [called[known.index(name)] for name in flags]:
+        checks.append(f"{x} is not False and {x} is not True")
+
+    def given(values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        at = n
+        while at and values[at - 1] is listed[at - 1]:
+            at -= 1
+        for k in range(at):
+            if values[k] is _MISSING:  # what follows was given by name
+                at = k
+                break
+        rest = zip(known[at:], values[at:], listed[at:], strict=True)
+        return values[:at], {name: value for name, value, default in rest if value is not default}
+
+    def otherwise(values: list[Any], more: tuple[Any, ...], other: dict[str, Any]) -> Any:
+        if more:  # too many
+            return call(*values[:n], *more, **other)
+        args, kwargs = given(values)
+        return call(*args, **kwargs, **other)
+
+    def failed(failure: Exception, values: list[Any]) -> Any:
+        before, named = given(values)
+        args, kwargs = _as_meant(function, failure, tuple(before), named)
+        return whole(*args, **kwargs)
+
+    failures = (OverflowError,) if alone else (AttributeError, TypeError, OverflowError)
+    scope = {"function": inner, "missing": _MISSING, "kind": type, "keywords": keywords}
+    scope |= {f"a_{_KEYS[kind]}": types for kind, types in _EXACT.items()}
+    scope |= {"otherwise": otherwise, "failed": failed, "failures": failures}
+    renamed = [(called[known.index(x)], name) for name, x in _OFTEN.items() if x in known]
+    scope |= {f"no_{name}": defaults.get(_OFTEN[name], _MISSING) for _, name in renamed}
+    given_by = ", ".join([*called[:n], *(f"{name}={name}" for name in known[n:])])
+    lines = [
+        "if rest:",
+        *(f" if {x} is no_{name}: {x} = rest.pop({name!r}, {x})" for x, name in renamed),
+        " if not keywords.isdisjoint(rest):",
+        f"  rest |= {{{', '.join(f'{name!r}: {name}' for name in known[n:])}}}",
+        f"  return elsewhere(whole, [{', '.join(called[:n])}], rest)",
+        f"if {' or '.join(['rest or more', *checks])}:",
+        f" return otherwise([{', '.join(called)}], more, rest)",
+        f"try: return function({given_by})",
+        f"except failures as failure: return failed(failure, [{', '.join(called)}])",
     ]
-    worded = f"    except (AttributeError, TypeError): return again({', '.join(given)})\n"
-    text = f"""
-def call({", ".join(told)}, axis=missing, keepdims=missing):
-    if axis is not missing:
-        if dim is not _dim: raise TypeError(name + "(): got both dim and axis")
-        dim = axis
-    if keepdims is not missing: {keep}
-    if dim is missing: function({", ".join(required[:-1])})
-{"".join(checks)}    try:
-        return function({", ".join(given)})
-{"" if again is None else worded}    except OverflowError as failure:
-        raise does_not_fit(name, failure, ()) from failure
-"""
-    scope = {f"_{name}": value for name, value in defaults.items()} | {"again": again}
-    scope |= {"function": function, "missing": _MISSING, "does_not_fit": _does_not_fit}
-    scope |= {"no_flag": no_flag, "name": own.__name__}
-    exec(_compiled(text), scope)
-    return cast(F, functools.wraps(function)(scope["call"]))
+    whole = twin(function, lines, scope, more=True)
+    scope |= {"elsewhere": elsewhere, "whole": whole}
+    return whole
 
 
-@functools.cache  # the same text serves many
-def _compiled(text: str) -> CodeType:
-    return compile(text, f"{__file__}: axis", "exec")
-
-
-_OPEN = 4 | 8  # of code that takes *args or **kwargs
 _MISSING = object()
 _PLAIN: dict[str, Any] = {
     "bool": bool,
@@ -231,6 +248,7 @@ _EXACT: dict[str, frozenset[type]] = {  # what mostly is given, and known at onc
     "float": frozenset([float, int]),
     "str": frozenset([str]),
 }
+_KEYS = {kind: kind.replace(" | ", "_or_").lower() for kind in _EXACT}  # as names
 
 
 def strict(function: F) -> F:
@@ -255,23 +273,24 @@ def strict(function: F) -> F:
         else:
             return function(*args, **kwargs)
         given = {**dict(zip(names, args, strict=False)), **kwargs}
-        for position, (name, value) in enumerate(given.items(), start=1):
+        for name, value in given.items():
             kind = kinds.get(name)
             if kind in _PLAIN and not isinstance(value, _PLAIN[kind]):
-                raise must_be(function.__name__, name, kind, value, position)
+                raise must_be(function.__name__, name, kind, value, known.index(name) + 1)
         return function(*args, **kwargs)
 
-    checked.strict = True  # type: ignore[attr-defined]
+    checked.strict = checked  # type: ignore[attr-defined]
     return cast(F, checked)
 
 
-def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> TypeError:
-    for position, (name, value) in enumerate(given.items(), start=1):
+def _foreign(function: Any, given: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> TypeError:
+    known = parameters(function)[1]
+    for name, value in given.items():
         if name in kinds and not isinstance(value, kinds[name]):
             wanted = "Tensor" if kinds[name][0] is Tensor else "torch.dtype"
-            return must_be(function, name, wanted, value, position)
+            return must_be(function.__name__, name, wanted, value, known.index(name) + 1)
     kinds_given = _type_names(given.values())
-    return TypeError(f"{function}(): unsupported arguments of types {kinds_given}")
+    return TypeError(f"{function.__name__}(): unsupported arguments of types {kinds_given}")
 
 
 def _does_not_fit(function: str, failure: Exception, given: Iterable[Any]) -> Exception:

@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import called, is_untold
+from autodiff.ops.base import called, is_told_by_none, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor
 from autodiff.ops.create import ROUNDED_ONCE, exact, scalar
@@ -18,6 +18,7 @@ from autodiff.ops.gather import broadcast_indices, index_along, write_at
 from autodiff.ops.masked import write_masked
 from autodiff.ops.numbers import number_of
 from autodiff.ops.subscript import (
+    _WHOLE,
     ALL,
     BOOL,
     END,
@@ -34,7 +35,7 @@ from autodiff.ops.subscript import (
 from autodiff.ops.views import _select, alias, expand, reshape, select
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
-_select_p, _select_two = lib.ad_select, lib.ad_select_two
+_select_p, _select_two, _copy_at = lib.ad_select, lib.ad_select_two, lib.ad_copy_at
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -50,9 +51,15 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             p = _select_two(x._p, i, j)
             if p:
                 return _select.result(x, p, index)
-    found = at_once(x, index, kind)
-    if found is not None:
-        return found
+    if kind in TENSOR_TYPES:
+        if is_places(x, index):
+            return index_along(x, 0, index)
+        if is_mask(x, index):
+            return _at_mask(x, index)
+    else:
+        found = at_once(x, index, kind)
+        if found is not None:
+            return found
     if kind is int and x._p.ndim:
         return at_integer(x, 0, index, x)
     if kind is int:
@@ -60,10 +67,6 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
             "tensor to a number"
         )
-    if is_places(x, index):
-        return index_along(x, 0, index)
-    if is_mask(x, index):
-        return _at_mask(x, index)
     y, left = by_places(x, index) or basic(x, index)
     if not left:
         return y if y is not x else alias(x)
@@ -83,12 +86,26 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
     kind = type(index)
-    if kind in TENSOR_TYPES and is_places(x, index) and is_untold(x, given):
-        if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
-            return
-        take_failure()  # to be met again
-    whole = index is Ellipsis or (kind is slice and index == ALL and x._p.ndim)
-    view = x if whole else at_once(x, index, kind)
+    if index is Ellipsis or (kind is slice and index == ALL and x._p.ndim):
+        copy_(x, _without_leading_ones(given, x._p.ndim))
+        return
+    if is_untold(x, given) or is_told_by_none(x, given):
+        if kind in TENSOR_TYPES:
+            if is_places(x, index):
+                if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
+                    return
+                take_failure()  # to be met again
+            elif given._p.number and is_mask(x, index):
+                where_.write(x, (index, given, x))
+                return
+        elif items := _plain_items(index if kind is tuple else (index,), x._p.ndim):
+            try:
+                if not _copy_at(x._p, len(items) // 3, items, given._p):
+                    return
+                take_failure()
+            except OverflowError:
+                pass  # an integer past 64 bits
+    view = at_once(x, index, kind)
     if view is not None:
         copy_(view, _without_leading_ones(given, view._p.ndim))
         return
@@ -106,6 +123,30 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     write_at(y, indices, _without_leading_ones(given, ndim), False)
 
 
+def _plain_items(index: tuple[Any, ...], ndim: int) -> list[int] | None:
+    """Ints, slices and one `...` as the native library takes them; None of another index."""
+    items: list[int] = []
+    dots = 0
+    for item in index:
+        kind = type(item)
+        if kind is int:
+            items += (item, 0, 0)
+        elif kind is slice:
+            start, stop, step = item.start, item.stop, item.step
+            start = 0 if start is None else start
+            stop = END if stop is None else stop
+            step = 1 if step is None else step
+            if not (type(start) is type(stop) is type(step) is int) or step < 1:
+                return None
+            items += (start, stop, step)
+        elif item is Ellipsis and not dots:
+            dots = 1
+            items += _WHOLE * (ndim + 1 - len(index))
+        else:
+            return None
+    return items
+
+
 def _check_mask(index: Any, value: Tensor) -> None:
     """RuntimeError where one value is written by a mask of bytes, as PyTorch has it."""
     items = index if isinstance(index, tuple) else (index,)
@@ -121,9 +162,6 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     """Write a value where a mask of bools, perhaps after some `:`, holds, if that is the same for
     each place: no count of the places is needed, so that it can be recorded.
     """
-    if value._p.number and type(index) in TENSOR_TYPES and is_mask(x, index):
-        where_.into(x, (index, value, x))
-        return True
     first, mask = 0, index
     if type(index) is tuple and index:
         first, mask = len(index) - 1, index[-1]
@@ -171,14 +209,18 @@ def _set_rows(x: Tensor, mask: Tensor, value: Tensor, after: int) -> bool:
     return True
 
 
+_REAL = frozenset([float, int])
 _NUMBERS = frozenset([float, int, bool])
+_AS_NUMBERS = ROUNDED_ONCE | {dtypes.int64}
 
 
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
+    if type(value) in _REAL and d in ROUNDED_ONCE and -1e4 < value < 1e4:
+        return number_of(float(value))
     if type(value) not in _NUMBERS and isinstance(value, Real) and hasattr(value, "item"):
         value = value.item()  # NumPy's, which as memory would be foreign to a recording
     if type(value) in _NUMBERS and d not in dtypes.HALVES:  # which may round it to inf
-        return number_of(exact(value, d)) if d in ROUNDED_ONCE else scalar(value, d)
+        return number_of(exact(value, d)) if d in _AS_NUMBERS else scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.devices import check_device
 from autodiff.node import mode
-from autodiff.ops.guard import Elsewhere, guarded, parameters
+from autodiff.ops.guard import Elsewhere, guarded
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
+from autodiff.ops.written import parameters
 from autodiff.tensor import Tensor
 
 _OUT = frozenset(["out"])
-_PLACES = ("device", "layout", "pin_memory", "memory_format")
+_RARELY = ("memory_format", "layout", "pin_memory")
+_RARE, _PLACES = frozenset(_RARELY), frozenset(["device", *_RARELY])
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,13 +32,15 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
     name = function.__name__
     makes = "dtype" in parameters(function)[1]
 
-    def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def write(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
         check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
         if makes:
-            asked(name, kwargs.setdefault("dtype", out.dtype), out)
+            if kwargs.get("dtype") is None:
+                kwargs["dtype"] = out.dtype
+            asked(name, kwargs["dtype"], out)
         if mode.autocast is None:
             return put(name, out, call(*args, **kwargs))
         autocast, mode.autocast = mode.autocast, None  # which leaves such calls as they are
@@ -55,7 +59,7 @@ def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[
     """
     name = function.__name__
 
-    def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def write(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out")
         result = call(*args, **kwargs)
         if out is None:
@@ -103,8 +107,10 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     name = function.__name__
     write = _writer(function) if writes else None
 
-    def place(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        device, _, _, order = [kwargs.pop(keyword, None) for keyword in _PLACES]
+    def place(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        device, order = kwargs.pop("device", None), None
+        if kwargs and not _RARE.isdisjoint(kwargs):
+            order, _, _ = [kwargs.pop(keyword, None) for keyword in _RARELY]
         if device is not None and device != "cpu":
             check_device(name, device)
         made = (
@@ -116,7 +122,7 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
             made.data = in_format(made.detach(), order)
         return made
 
-    keywords = _OUT.union(_PLACES) if writes else frozenset(_PLACES)
+    keywords = _OUT | _PLACES if writes else _PLACES
     more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
 

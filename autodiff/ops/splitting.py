@@ -150,12 +150,12 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 
 def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:
-    if x.ndim < least:
+    if x._p.ndim < least:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension"
             f"{'s' * (least > 1)}, but got a tensor with {x.ndim} dimensions!"
         )
-    if isinstance(sections, int) and (sections <= 0 or x.shape[dim] % sections):
+    if isinstance(sections, int) and (sections <= 0 or x._p.shape[dim] % sections):
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
             f"{x.shape[dim]} is not divisible by the split_size {sections}!"
@@ -171,7 +171,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
             [3]]), tensor([[2],
             [4]]))
     """
-    return _split_along("hsplit", input, indices_or_sections, int(input.ndim > 1), 1)
+    return _split_along("hsplit", input, indices_or_sections, int(input._p.ndim > 1), 1)
 
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:

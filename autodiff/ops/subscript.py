@@ -265,7 +265,9 @@ def at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
         return _plain(x, 0, index)
     if index is None:
         return unsqueeze(x, 0)
-    if kind is not tuple or (index and type(index[-1]) in TENSOR_TYPES):
+    if kind is not tuple:
+        return None
+    if index and (type(index[-1]) in TENSOR_TYPES or type(index[0]) in TENSOR_TYPES):
         return None
     return _plainly(x, index)
 

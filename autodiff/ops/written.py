@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from types import CodeType, FunctionType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -14,6 +16,52 @@ def written(name: str, parameters: Sequence[str], lines: Sequence[str], scope: A
     text = "\n ".join([f"def {name}({', '.join(parameters)}):", *lines])
     exec(compile(text, f"{__file__}: {name}", "exec"), scope)
     return scope.pop(name)
+
+
+def unwrapped(function: Any) -> Any:
+    """A function without what decorators do around it."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of what a function takes: by position, and at all."""
+    code = unwrapped(function).__code__
+    n = code.co_argcount
+    return code.co_varnames[:n], code.co_varnames[: n + code.co_kwonlyargcount]
+
+
+def is_open(function: Any) -> bool:
+    """Whether a function takes any number of arguments, or any keywords."""
+    return bool(unwrapped(function).__code__.co_flags & (4 | 8))
+
+
+def twin(function: Any, lines: Sequence[str], scope: dict[str, Any], *, more: bool = False) -> Any:
+    """A function of the parameters of one that is not open, whose lines call those by position _0,
+    _1...: it costs what one by hand does, where any arguments would cost as much as a small kernel.
+
+    Where it takes `more`, no argument has to be given: those that are not are `scope["missing"]`.
+    """
+    names, known = parameters(function)
+    n, own = len(names), unwrapped(function)
+    first, last = ("*more", "**rest") if more else ("*", "")
+    told = [*(f"_{at}" for at in range(n)), first, *known[n:], last]
+    code = _code(", ".join(x for x in told if x and (x, n) != ("*", len(known))), tuple(lines))
+    code = code.replace(co_varnames=(*known, *code.co_varnames[len(known) :]))
+    defaults = own.__defaults__ or ()
+    if more:
+        defaults = (*[scope["missing"]] * (n - len(defaults)), *defaults)
+    made: Any = FunctionType(code, scope, own.__name__, defaults)
+    made.__kwdefaults__ = own.__kwdefaults__
+    return functools.wraps(function)(made)
+
+
+@functools.cache  # the same text serves many
+def _code(told: str, lines: Sequence[str]) -> CodeType:
+    text = "\n ".join([f"def call({told}):", *lines])
+    made = compile(text, f"{__file__}: call", "exec").co_consts
+    return next(code for code in made if isinstance(code, CodeType))
 
 
 def member_of(

@@ -112,7 +112,12 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.relu6(ad.tensor([-1.0, 1.0, 8.0]))
     tensor([0., 1., 6.])
     """
+    if not inplace and type(input) in TENSOR_TYPES and input._p.dtype >= FIRST_FLOAT:
+        return activations.hardtanh.call(input, *_SIX)  # at once
     return hardtanh(input, 0.0, 6.0, inplace)
+
+
+_SIX = number(0.0), number(6.0)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
