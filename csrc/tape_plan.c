@@ -379,6 +379,18 @@ int ad_tape_reuse(ad_tape *t, int n) {
     return AD_OK;
 }
 
+int ad_tape_undo(ad_tape *t, int n) {
+    if (!t->ready) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    for (int i = 0; i < t->n_steps; i++) {
+        const ad_program *p = t->steps[i].call.program; /* it may be part of a later one, and divide there */
+        if (t->steps[i].source < n || (p && p->divides)) t->n_undone = i + 1;
+    }
+    for (int i = 0; i < t->n_undone; i++)
+        for (int k = 0; k < t->steps[i].call.n_out; k++)
+            if (t->steps[i].of[k] >= 0) t->memory[t->steps[i].of[k]].undone = true;
+    return AD_OK;
+}
+
 /* ---- what there is to see ---- */
 
 int ad_tape_length(const ad_tape *t) { return t->n_steps; }

@@ -201,7 +201,10 @@ class Text:
 
     def run_tape(self, inputs: list[str]) -> list[str]:
         """Run the tape on descriptors; what each of its outputs is called."""
-        n = self.recording.n_made
+        n, states = self.recording.n_made, ""
+        if self.recording.caught and self.recording.kept:
+            states = "states"
+            self.line("states = recording.states()")
         if n == 1 and len(inputs) < len(RUNS):
             run = self.object(RUNS[len(inputs)])
             self.line(f"out = {run}({', '.join(['tape', *inputs])})")
@@ -213,7 +216,7 @@ class Text:
             else:
                 self.scope["outs"] = ffi.NULL
             self.line(f"if run(tape, {len(inputs)}, [{', '.join(inputs)}], outs):")
-        self.line("    recording.failed()  # raises, or nothing was done")
+        self.line(f"    recording.failed({states})  # raises, or nothing was done")
         self.line(f"    return {self.miss}")
         return ["out"] if n == 1 and len(inputs) < len(RUNS) else [f"outs[{i}]" for i in range(n)]
 

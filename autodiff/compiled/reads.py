@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
-LEADING = "PUSH_EXC_INFO", "LOAD", "BUILD_TUPLE"  # to which exceptions are caught
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
@@ -142,21 +141,20 @@ def reads_of(code: types.CodeType) -> Reads:
 
 @functools.lru_cache(4096)
 def catches(code: types.CodeType, at: int) -> bool:
-    """Whether code may go on where what it calls at an instruction raises."""
-    if "suppress" in code.co_names:
-        return True
-    steps = [*dis.get_instructions(code)]
+    """Whether code may do anything where what it calls at an instruction raises."""
+    suppresses = "suppress" in code.co_names
     entries = getattr(dis.Bytecode(code), "exception_entries", None)
+    steps = [(step.opname, step.offset) for step in dis.get_instructions(code)]
+    names = [name for name, _ in steps if name not in UNSEEN]
     if entries is None:  # Python 3.10, which tells of no places
-        names = [step.opname for step in steps]
-        return names.count("POP_EXCEPT") > names.count("WITH_EXCEPT_START")
+        return "SETUP_FINALLY" in names or (suppresses and "SETUP_WITH" in names)
+    steps = [step for step in steps if step[0] not in UNSEEN]
+    begins = {offset: i for i, (_, offset) in enumerate(steps)}
     for entry in entries:
-        if entry.start <= at < entry.end:
-            handler = [step.opname for step in steps if step.offset >= entry.target]
-            while handler and (handler[0].startswith(LEADING) or handler[0] in UNSEEN):
-                handler.pop(0)
-            if handler and handler[0] in (*CATCHING, "POP_TOP"):  # the latter where it catches all
-                return True
+        i = begins.get(entry.target, len(steps))
+        catching = names[i : i + 1] == ["PUSH_EXC_INFO"] and entry.start <= at < entry.end
+        if catching and (suppresses or names[i + 1] != "WITH_EXCEPT_START"):
+            return True
     return False
 
 

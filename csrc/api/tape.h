@@ -76,8 +76,10 @@ int ad_tape_keep(ad_tape *tape, int exported);
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
 /* The first n exports keep their memory: a run writes over what the one before returned. */
 int ad_tape_reuse(ad_tape *tape, int n);
-/* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
- * ad_tape_position tells which call failed. */
+/* A run that fails at one of the first n recorded calls puts back what was there: it fails with AD_UNDONE. */
+int ad_tape_undo(ad_tape *tape, int n);
+/* The outputs for these arguments. AD_STALE before, AD_BUSY, AD_UNDONE: nothing was done. After other
+ * failures ad_tape_position tells which call failed. */
 int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);
 /* The same of tapes with at most one output, which is NULL where there is none and where it fails. */
 ad_tensor *ad_tape_run0(ad_tape *tape);
