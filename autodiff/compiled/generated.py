@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.amp.policies import PLAIN, state
 from autodiff.changes import changes
-from autodiff.compiled.places import is_same, test_of
+from autodiff.compiled.places import PLACES, is_same, test_of
 from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
 from autodiff.compiled.tree import TENSOR, Constant, filled
 from autodiff.hooks import hooked
 from autodiff.native import ffi, lib
+from autodiff.nn.module import Module
 from autodiff.node import mode, unrecorded, unsavable
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 
@@ -137,6 +138,11 @@ class Text:
             tests.append(autocast)
         names = test_of(recording.names.rows(), self.scope, self.cells)
         tests += [f"not ({names})"] if names else []
+        left = recording.left
+        for i, place in enumerate(left.places):
+            if not isinstance(place.owner, Module):  # of which changes are counted
+                now = PLACES[place.at].format(owner=self.object(place.table), key=place.key)
+                tests.append(f"{now} is not {self.object(left)}.now[{i}]")
         for leaf, before in recording.needs:
             tests.append(f"{self.object(leaf)}.grad is not {self.object(before)}")
         for i, value in enumerate(args):

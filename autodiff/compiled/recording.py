@@ -90,9 +90,8 @@ class Recording:
         if self.live and any(self.left.reads):
             raise unfit()
         self.reverse = self.take_reverse(recorder, before) if self.live else None
-        if lib.ad_tape_finish(self.tape, self.n_made, fuse):
-            raise error("compile")
-        if self.caught and lib.ad_tape_undo(self.tape, self.caught):
+        failed = lib.ad_tape_finish(self.tape, self.n_made, fuse)
+        if failed or lib.ad_tape_undo(self.tape, self.caught):
             raise error("compile")
         kept = {*self.outputs[len(self.outputs) - self.n_left :]}  # as long as somebody likes
         reused = [i for i, output in enumerate(self.made) if output in kept] or [len(self.made)]
@@ -112,10 +111,14 @@ class Recording:
     def take_state(self, recorder: Recorder, names: Names) -> None:
         """What the call has from elsewhere, and the modes that it was made in."""
         names.looked(recorder.looked)
+        names.leave_out(self.left.set_anew())
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
+        names.leave_out(self.left.set_anew())
+        if self.left.is_known_by(names):
+            raise unfit()
         if names.drawn and (why := names.refused()):
             raise UnfitError(why)
         names.drawn.clear()
@@ -126,7 +129,7 @@ class Recording:
         self.names = names
         self.state = State(
             *(values, recorder.stepped, "state" in names.asked.attributes),
-            *(self.left.places, {id(thing) for _, thing, _ in self.left.put}),
+            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}),
         )
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()

@@ -74,7 +74,8 @@ int ad_tape_keep(ad_tape *tape, int exported);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
-/* The first n exports keep their memory: a run writes over what the one before returned. */
+/* The first n exports keep their memory, if no other lies there: a run writes over what the one before
+ * returned. */
 int ad_tape_reuse(ad_tape *tape, int n);
 /* A run that fails at one of the first n recorded calls puts back what was there: it fails with AD_UNDONE. */
 int ad_tape_undo(ad_tape *tape, int n);
