@@ -208,5 +208,5 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
                 found = "adds"
             if name == "STORE_DEREF" and value in code.co_freevars:
                 found = "put outside"
-            known = isinstance(value, (str, int)) or found in ("item", "put item", "catch")
+            known = isinstance(value, (str, int)) or found in ("adds", "catch", "item", "put item")
             yield (found, value) if known else ("other", "")
