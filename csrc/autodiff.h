@@ -31,6 +31,7 @@ typedef enum {
     AD_BAD_ISA,    /* the instruction set is unknown, or not on this CPU */
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
     AD_BUSY,       /* a tape that runs already */
+    AD_UNDONE,     /* a run of a tape that was refused values, and left nothing behind */
     AD_NONFINITE,  /* a watched call made a nan or an infinity: ad_watch_found */
     AD_REFUSED     /* values that a function does not take, for reason [0]; of numbers, [2] at [1] */
 } ad_status;

@@ -22,12 +22,13 @@ typedef struct {
     bool written;  /* or by a call */
     bool constant; /* the same at every run */
     bool reused;   /* a result that the next run may write over while somebody holds it */
+    bool undone;   /* written by a step that is undone */
     bool kept;     /* a result that may be looked at until a run writes it: it holds nothing else before */
     char *data;    /* what offsets count from: as recorded, then of the last run */
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
     char *contents;      /* what is put there before each run, or NULL */
-    char *saved;         /* its contents and version before a run that is checked */
+    char *saved;         /* its contents and version before a run that is checked, or may be undone */
     int64_t version;
     int first, last; /* the steps that use it; none where last is less */
     int64_t at;      /* in the arena, or in its host */
@@ -77,9 +78,10 @@ struct ad_tape {
     int64_t in_use, most; /* bytes when recording began, and the most since */
     int64_t runs, cost;   /* cost: of one, as ad_let_go takes it */
     bool ready, hashing;
-    bool tells; /* numbers that are arguments apart, by the dtypes that hold them */
-    int busy;   /* 0, or the number of the process whose thread has it */
-    int status; /* of the last run */
+    bool tells;   /* numbers that are arguments apart, by the dtypes that hold them */
+    int n_undone; /* so many steps, of which a failing one has the run undone */
+    int busy;     /* 0, or the number of the process whose thread has it */
+    int status;   /* of the last run */
 };
 
 void *ad_grown(void *items, int n, size_t size); /* room for one more than n, or NULL */

@@ -376,6 +376,19 @@ int ad_tape_keep(ad_tape *t, int i) {
 int ad_tape_reuse(ad_tape *t, int n) {
     if (!t->ready || n < 0 || n > t->n_exports) return ad_fail(AD_BAD_ARG, n, 0, 0);
     for (int i = 0; i < n; i++) t->memory[t->exports[i].of[0]].reused = true;
+    for (int i = n; i < t->n_exports; i++) t->memory[t->exports[i].of[0]].reused = false; /* a view of it */
+    return AD_OK;
+}
+
+int ad_tape_undo(ad_tape *t, int n) {
+    if (!t->ready) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    for (int i = 0; i < t->n_steps && n > 0; i++) {
+        const ad_program *p = t->steps[i].call.program; /* it may be part of a later one, and divide there */
+        if (t->steps[i].source < n || (p && p->divides)) t->n_undone = i + 1;
+    }
+    for (int i = 0; i < t->n_undone; i++)
+        for (int k = 0; k < t->steps[i].call.n_out; k++)
+            if (t->steps[i].of[k] >= 0) t->memory[t->steps[i].of[k]].undone = true;
     return AD_OK;
 }
 

@@ -124,17 +124,53 @@ static ad_tensor *exported(ad_tape *t, const ad_step *e) {
     return y;
 }
 
+/* ---- undoing ---- */
+
+/* Of what a run writes, what was there before: all, or what is undone where values are refused. */
+static bool is_saved(const ad_tape_memory *of, bool all) {
+    if (!of->written || !of->storage || !(all || of->undone)) return false;
+    return of->kind == AD_MEMORY_CAPTURED || of->kind == AD_MEMORY_ARGUMENT;
+}
+
+static int save(ad_tape *t, bool all) {
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (!is_saved(of, all)) continue;
+        char *room = realloc(of->saved, (size_t)of->storage->nbytes + 1);
+        if (!room) return ad_fail(AD_NO_MEMORY, of->storage->nbytes, 0, 0);
+        of->saved = memcpy(room, of->storage->lo, (size_t)of->storage->nbytes);
+        of->version = of->storage->version;
+    }
+    return AD_OK;
+}
+
+static void restore(ad_tape *t, bool all) {
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (!is_saved(of, all) || !of->saved) continue;
+        memcpy(of->storage->lo, of->saved, (size_t)of->storage->nbytes);
+        of->storage->version = of->version;
+    }
+}
+
 /* ---- the run ---- */
+
+static int failed(ad_tape *t, int status) {
+    if (position >= t->n_undone) return status;
+    restore(t, false);
+    return ad_fail(AD_UNDONE, 0, 0, 0);
+}
 
 static int make_calls(ad_tape *t) {
     for (int i = 0; i < t->n_restored; i++) {
         const ad_tape_memory *of = &t->memory[t->restored[i]];
         memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
     }
+    if (t->n_undone && save(t, false)) return AD_NO_MEMORY;
     for (position = 0; position < t->n_steps; position++) {
         ad_step *s = &t->steps[position];
         const int status = s->call.run(&s->call);
-        if (status) return status;
+        if (__builtin_expect(status, 0)) return failed(t, status);
         if (__builtin_expect(t->hashing, 0)) s->hash = ad_step_hash(s);
     }
     t->runs++;
@@ -219,32 +255,12 @@ ad_tensor *ad_tape_link_part(const ad_tensor *link, const ad_tensor *layout, int
 
 /* ---- checks ---- */
 
-static bool was_there(const ad_tape_memory *of) {
-    return of->written && of->storage && (of->kind == AD_MEMORY_CAPTURED || of->kind == AD_MEMORY_ARGUMENT);
-}
-
 int ad_tape_save(ad_tape *t, int n, ad_tensor *const *args) {
     if (!t->ready || !take_arguments(t, n, args)) return ad_fail(AD_STALE, 0, 0, 0);
-    for (int i = 0; i < t->n_memory; i++) {
-        ad_tape_memory *of = &t->memory[i];
-        if (!was_there(of)) continue;
-        free(of->saved);
-        of->saved = malloc((size_t)of->storage->nbytes + 1);
-        if (!of->saved) return ad_fail(AD_NO_MEMORY, of->storage->nbytes, 0, 0);
-        memcpy(of->saved, of->storage->lo, (size_t)of->storage->nbytes);
-        of->version = of->storage->version;
-    }
-    return AD_OK;
+    return save(t, true);
 }
 
-void ad_tape_restore(ad_tape *t) {
-    for (int i = 0; i < t->n_memory; i++) {
-        ad_tape_memory *of = &t->memory[i];
-        if (!was_there(of) || !of->saved) continue;
-        memcpy(of->storage->lo, of->saved, (size_t)of->storage->nbytes);
-        of->storage->version = of->version;
-    }
-}
+void ad_tape_restore(ad_tape *t) { restore(t, true); }
 
 void ad_tape_hash(ad_tape *t) { t->hashing = true; }
 

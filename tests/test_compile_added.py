@@ -101,6 +101,12 @@ def set_of_numbers() -> Any:
 
 
 @row(ADDED)
+def several_in_a_set() -> Any:
+    seen: set[Any] = set()
+    return lambda x: seen.update((x.ndim, "x")), seen
+
+
+@row(ADDED)
 def place_in_a_list() -> Any:
     slots: list[Any] = [None, 1.0]
 
@@ -241,7 +247,8 @@ def shown(x: Any) -> Any:
     if isinstance(x, types.SimpleNamespace):
         return shown(x.x)
     sequence = isinstance(x, (list, set, collections.deque))
-    return [shown(item) for item in x] if sequence else bits(x)
+    items = sorted(x, key=str) if isinstance(x, set) else x
+    return [shown(item) for item in items] if sequence else bits(x)
 
 
 def calls(make: Make, wrap: Callable[..., Any], n: int) -> tuple[Any, list[Any]]:
@@ -253,6 +260,8 @@ def calls(make: Make, wrap: Callable[..., Any], n: int) -> tuple[Any, list[Any]]
     for i in range(n):
         if isinstance(thing, dict) and i == 4:
             thing["kind"] = "another"
+        if isinstance(thing, set) and i == 4:
+            thing.clear()
         result = run(ad.ones(2) * i)
         found.append([bits(result), shown(thing() if callable(thing) else thing)])
     return run, found
@@ -304,3 +313,18 @@ def test_what_is_added_is_not_written_over(returned: bool) -> None:
     for i in range(4):
         run(ad.ones(2) * i)
     assert [loss.item() for loss in losses] == [0, 2, 4, 6]
+
+
+def test_what_lies_in_a_result_is_not_written_over() -> None:
+    parts: list[ad.Tensor] = []
+
+    def step(x: ad.Tensor) -> ad.Tensor:
+        y = x * 2
+        parts.append(y[0])
+        return y
+
+    run = ad.compile(step, reuse_outputs=True)
+    held = [run(ad.ones(2) * i) for i in range(5)]
+    assert run.stats().runs == 4
+    assert [part.item() for part in parts] == [0, 2, 4, 6, 8]
+    assert [y.tolist() for y in held] == [[2.0 * i, 2.0 * i] for i in range(5)]

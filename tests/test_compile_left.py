@@ -1,4 +1,4 @@
-"""Attributes of modules that a compiled call sets are set by its runs, too."""
+"""Attributes of modules and others that a compiled call sets are set by its runs, too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import nn
 
+TOTAL = ad.zeros(3)
 SIZES = (3, 2, 3, 3, 2, 2, 3, 3, 3)
 
 
@@ -24,24 +25,38 @@ def quiet() -> Iterator[None]:
         yield
 
 
-class Keeper(nn.Module):
-    """A layer, and a body that may keep what it likes."""
+class Holder:
+    """What keeps things apart from the module."""
 
-    def __init__(self, body: Callable[[Any, Any, Any], Any]) -> None:
+    def __init__(self, linear: nn.Linear) -> None:
+        self.linear = linear
+        self.kept: Any = None
+        self.more: Any = None
+        self.both: Any = {}
+        self.n = 0
+
+
+class Keeper(nn.Module):
+    """A layer, and a body that may keep what it likes, here or apart."""
+
+    def __init__(self, body: Callable[[Any, Any, Any], Any], apart: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 4)
         self.kept: Any = None
         self.more: Any = None
+        self.both: Any = {}
+        self.n = 0
         self.body = body
+        self.holder = Holder(self.linear) if apart else None
 
     def forward(self, x: ad.Tensor) -> Any:
-        return self.body(self, x, self.linear(x))
+        return self.body(self.holder or self, x, self.linear(x))
 
 
 def shown(value: Any) -> Any:
     """What can be compared of a value."""
     if isinstance(value, ad.Tensor):
-        return value.tolist(), tuple(value.shape), value.requires_grad
+        return repr(value.tolist()), tuple(value.shape), value.requires_grad  # nan is nan
     if isinstance(value, (list, tuple)):
         return [shown(part) for part in value]
     if isinstance(value, dict):
@@ -49,10 +64,12 @@ def shown(value: Any) -> Any:
     return value
 
 
-def made(body: Callable[[Any, Any, Any], Any], compiled: bool) -> tuple[Keeper, Any]:
-    """A module with this body, and a step that trains it."""
+def made(
+    body: Callable[[Any, Any, Any], Any], compiled: bool, apart: bool = False
+) -> tuple[Any, Any]:
+    """A module with this body, or what it keeps things in, and a step that trains it."""
     ad.manual_seed(0)
-    module = Keeper(body)
+    module = Keeper(body, apart)
     optimizer = ad.optim.SGD(module.parameters(), lr=0.1)
 
     def step(x: ad.Tensor) -> ad.Tensor:
@@ -62,16 +79,18 @@ def made(body: Callable[[Any, Any, Any], Any], compiled: bool) -> tuple[Keeper, 
         optimizer.step()
         return loss.detach()
 
-    return module, ad.compile(step) if compiled else step
+    return module.holder or module, ad.compile(step) if compiled else step
 
 
-def session(body: Callable[[Any, Any, Any], Any], compiled: bool) -> tuple[list[Any], Any]:
+def session(
+    body: Callable[[Any, Any, Any], Any], compiled: bool, apart: bool
+) -> tuple[list[Any], Any]:
     """What steps on batches of several sizes return and leave."""
-    module, step = made(body, compiled)
+    module, step = made(body, compiled, apart)
     found = []
     for i, n in enumerate(SIZES):
         loss = step(ad.linspace(-1, i, 4 * n).view(n, 4))
-        found.append((shown(loss), shown(module.kept), shown(module.more)))
+        found.append(shown([loss, module.kept, module.more, dict(module.both), module.n]))
         if i == 5:
             module.kept = None
     return found, step
@@ -208,45 +227,116 @@ OTHERS = (
 OTHERS += (asks_for_a_value, asks_for_a_graph, passes_on, counts, swaps)
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("body", [*RECORDED, *OTHERS], ids=lambda body: body.__name__)
-def test_what_calls_leave_is_what_eager_ones_leave(body: Any) -> None:
-    found, step = session(body, True)
-    assert found == session(body, False)[0]
+def test_what_calls_leave_is_what_eager_ones_leave(body: Any, apart: bool) -> None:
+    found, step = session(body, True, apart)
+    assert found == session(body, False, apart)[0]
     if body in RECORDED:
         assert step.stats().runs >= 2
 
 
-PARTS = {
-    "kept = y": lambda m, y: setattr(m, "kept", y.detach()),
-    "more = kept": lambda m, y: setattr(m, "more", m.kept),
-    "more = [y, kept]": lambda m, y: setattr(m, "more", [y.detach() * 2, m.kept]),
-    "kept = kept + y": lambda m, y: setattr(
-        m, "kept", (m.kept.tanh() + y.mean() if isinstance(m.kept, ad.Tensor) else y).detach()
-    ),
-    "more = kept * 2": lambda m, y: setattr(
-        m, "more", m.kept.tanh() * 2 if isinstance(m.kept, ad.Tensor) else None
-    ),
-    "y = y + more": lambda m, y: y + m.more.mean().tanh() if isinstance(m.more, ad.Tensor) else y,
-    "kept *= 0.5": lambda m, y: isinstance(m.kept, ad.Tensor) and bool(m.kept.mul_(0.5).dim()),
-    "kept = None": lambda m, y: setattr(m, "kept", None),
-    "kept = size": lambda m, y: setattr(m, "kept", int(y.shape[0])),
-    "y += kept": lambda m, y: y + m.kept.sum().tanh() if isinstance(m.kept, ad.Tensor) else y,
-    "y *= 2 if more": lambda m, y: y * 2 if m.more is not None else y,
-    "y -= len": lambda m, y: y - len(m.more) if isinstance(m.more, list) else y,
-    "y *= rows": lambda m, y: y * len(m.kept) if isinstance(m.kept, ad.Tensor) else y,
-}
+PARTS = (
+    "m.kept = y.detach()",
+    "m.more = m.kept",
+    "m.more = [y.detach() * 2, m.kept]",
+    "m.kept = (m.kept.tanh() + y.mean() if isinstance(m.kept, Tensor) else y).detach()",
+    "m.more = m.kept.tanh() * 2 if isinstance(m.kept, Tensor) else None",
+    "y = y + m.more.mean().tanh() if isinstance(m.more, Tensor) else y",
+    "if isinstance(m.kept, Tensor): m.kept.mul_(0.5)",
+    "m.kept = None",
+    "m.kept = int(y.shape[0])",
+    "y = y + m.kept.sum().tanh() if isinstance(m.kept, Tensor) else y",
+    "y = y * 2 if m.more is not None else y",
+    "y = y - len(m.more) if isinstance(m.more, list) else y",
+    "y = y * len(m.kept) if isinstance(m.kept, Tensor) else y",
+    "m.kept, m.more = m.more, m.kept",
+    "m.n += 1",
+    "m.n += len(x)",
+    "y = y * m.n",
+    "m.n = 3",
+    "m.n += getattr(m, 'n')",
+    "m.both['a'] = y.detach().mean() + (m.both['a'] if 'a' in m.both else 0)",
+    "m.both['b'] = m.both['a'] * 2 if 'a' in m.both else y.detach()",
+)
 
 
-@settings(max_examples=60)
-@given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=5))
-def test_any_body_leaves_what_it_leaves_eagerly(names: list[str]) -> None:
-    def body(module: Any, x: Any, y: Any) -> Any:
-        for name in names:
-            found = PARTS[name](module, y)
-            y = found if isinstance(found, ad.Tensor) else y
+@settings(max_examples=80)
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.booleans())
+def test_any_body_leaves_what_it_leaves_eagerly(parts: list[str], apart: bool) -> None:
+    scope: dict[str, Any] = {"Tensor": ad.Tensor}
+    exec("\n    ".join(["def body(m, x, y):", *parts, "return y"]), scope)
+    found = session(scope["body"], True, apart)[0]
+    assert found == session(scope["body"], False, apart)[0]
+
+
+def test_states_of_functions_and_files_are_carried_on() -> None:
+    """Variables of a function around it, a global, entries of a dict."""
+
+    def states(compiled: bool) -> Any:
+        global TOTAL
+        TOTAL, mean, table = ad.zeros(3), ad.zeros(3), {"mean": ad.ones(3)}
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            global TOTAL
+            nonlocal mean
+            TOTAL = TOTAL + x
+            mean = 0.5 * mean + x * table["mean"].tanh()
+            table["mean"] = table["mean"] * 0.5 + mean
+            return mean.sum()
+
+        call = ad.compile(step) if compiled else step
+        found = []
+        for i in range(7):
+            found += [call(ad.full((3,), float(i))), TOTAL, mean, dict(table)]
+            if i == 4:
+                mean, table["mean"] = TOTAL * 3, ad.zeros(3)
+        return shown(found), call
+
+    found, call = states(True)
+    assert found == states(False)[0]
+    assert call.stats().runs == 6
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_numbers_that_are_only_added_to_are_counted(apart: bool) -> None:
+    """Where nothing is made of them, which would be another thing at each call."""
+
+    def counting(module: Any, x: Any, y: Any) -> Any:
+        module.n += 1
+        module.n += len(x) * 2
         return y
 
-    assert session(body, True)[0] == session(body, False)[0]
+    def looking(module: Any, x: Any, y: Any) -> Any:
+        module.n += 1
+        return y * module.n
+
+    for body in (counting, looking):
+        found, step = session(body, True, apart)
+        assert found == session(body, False, apart)[0]
+        assert bool(step.stats().runs) == (body is counting)
+
+
+def test_what_another_name_stands_for_is_not_carried_on() -> None:
+    """What was in two places at first is in one of them from then on."""
+
+    def states(compiled: bool) -> Any:
+        holder = Holder(nn.Linear(1, 1))
+        holder.more = holder.kept = ad.ones(3)
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            holder.kept = holder.kept + holder.more * x
+            return holder.kept.sum()
+
+        call = ad.compile(step) if compiled else step
+        found = []
+        for i in range(6):
+            found += [call(ad.full((3,), float(i))), holder.kept, holder.more]
+            if i == 3:
+                holder.kept = holder.more
+        return shown(found)
+
+    assert states(True) == states(False)
 
 
 def test_what_was_left_is_not_written_over() -> None:
@@ -280,7 +370,7 @@ def test_many_steps_at_once_leave_the_last() -> None:
 def test_gradients_go_through_what_a_compiled_module_keeps() -> None:
     def gradients(compiled: bool) -> Any:
         ad.manual_seed(0)
-        module = Keeper(keeps_with_its_graph)
+        module = Keeper(keeps_with_its_graph, False)
         call = ad.compile(module) if compiled else module
         for _ in range(5):
             y = call(ad.ones(3, 4))

@@ -11,6 +11,7 @@ import pytest
 from twins import bits
 
 import autodiff as ad
+from autodiff import nn
 from autodiff.nn import functional as F
 
 SCORES, TABLE = ad.arange(6.0).reshape(2, 3), ad.arange(8.0).reshape(4, 2)
@@ -82,9 +83,78 @@ def test_what_is_caught_is_at_each_call(
     """Neither the values that are refused nor those that are not decide for others."""
     compiled = ad.compile(fn)
     given = [good, good, bad, good, bad] if first == "good" else [bad, bad, good, good, bad]
-    with pytest.warns(UserWarning, match="go(es)? on where a call is refused its values"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         found = [bits(compiled(x)) for x in given]
     assert found == [bits(fn(x)) for x in given]
+    assert compiled.stats().runs == (2 if first == "good" else 1)
+
+
+class Trainer:
+    """Steps whose labels may be refused when much is written: each of them goes on with less."""
+
+    def __init__(self) -> None:
+        ad.manual_seed(3)
+        self.model = nn.Sequential(
+            nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 3)
+        )
+        self.optimizer = ad.optim.Adam(self.model.parameters(), lr=0.1)
+        self.total, self.refused = ad.zeros(()), []
+
+    def step(self, x: ad.Tensor, labels: ad.Tensor, halves: ad.Tensor) -> ad.Tensor:
+        self.optimizer.zero_grad()
+        self.model(x).square().sum().backward()
+        self.optimizer.step()
+        x.add_(1)
+        self.total += x.sum()
+        try:
+            loss = F.cross_entropy(self.model(x), labels) + (6 // halves).sum()
+            loss.backward()
+        except Exception:
+            self.refused.append(x.sum())
+            loss = self.model(x).sum()
+        self.optimizer.step()
+        return loss.detach()
+
+    def looks(self, x: ad.Tensor) -> list[bytes]:
+        grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+        states = [s for state in self.optimizer.state.values() for s in state.values()]
+        found = [*self.model.state_dict().values(), *grads, *states, x, self.total, *self.refused]
+        return [bits(y) for y in [*found, ad.rand(1)]]
+
+
+@pytest.mark.parametrize("options", [{}, {"reuse_outputs": True}, {"check": True}], ids=str)
+def test_what_was_written_by_then_is_put_back(options: dict[str, bool]) -> None:
+    """Parameters, buffers, states, gradients, arguments and generators are those of eager calls."""
+    good, bad, one, none = (
+        ad.tensor([0, 2]),
+        ad.tensor([0, 3]),
+        ad.tensor([1, 2]),
+        ad.tensor([1, 0]),
+    )
+    rows = [
+        (good, one),
+        (good, one),
+        (good, one),
+        (bad, one),
+        (good, one),
+        (good, none),
+        (good, one),
+    ]
+    found = []
+    for compiled in (False, True):
+        trainer, x = Trainer(), ad.arange(6.0).reshape(2, 3)
+        step = ad.compile(trainer.step, **options) if compiled else trainer.step
+        found.append([[bits(step(x, *row)), *trainer.looks(x)] for row in rows])
+    assert found[0] == found[1]
+    assert options or step.stats().runs == 3
+
+
+def test_many_steps_that_may_be_refused_are_made_one_by_one() -> None:
+    compiled = ad.compile(one_of_several)
+    labels = ad.tensor([0, 2, 0, 3, 1, 2, 0, 3])
+    found = compiled.epoch([labels], 2)
+    assert bits(found) == bits(ad.stack([one_of_several(x) for x in labels.split(2)]))
 
 
 def apart(a: ad.Tensor) -> ad.Tensor:

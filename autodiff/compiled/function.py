@@ -175,7 +175,7 @@ class Compiled(functools.partial[Any]):
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
             return self.fn(*args, **kwargs)  # of several tensors, under vmap, or a subclass's
         key = key_of(spec, tensors)
-        if key in self.eager:
+        if key in self.eager or last.was_undone():
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
         for recording in self.found(key):
@@ -185,6 +185,8 @@ class Compiled(functools.partial[Any]):
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
+                if last.was_undone():
+                    return self.fn(*args, **kwargs)  # which catches what it is refused
             while recording.holds():
                 if self.check:
                     result = check(recording, inputs, lambda: self.fn(*args, **kwargs))
@@ -195,6 +197,8 @@ class Compiled(functools.partial[Any]):
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
+                if last.was_undone():
+                    return self.fn(*args, **kwargs)
                 if not last.busy:
                     break
                 time.sleep(0)

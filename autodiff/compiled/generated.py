@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.amp.policies import PLAIN, state
 from autodiff.changes import changes
-from autodiff.compiled.places import is_same, test_of
+from autodiff.compiled.places import PLACES, is_same, test_of
 from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
 from autodiff.compiled.tree import TENSOR, Constant, filled
 from autodiff.hooks import hooked
 from autodiff.native import ffi, lib
+from autodiff.nn.module import Module
 from autodiff.node import mode, unrecorded, unsavable
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 
@@ -137,6 +138,11 @@ class Text:
             tests.append(autocast)
         names = test_of(recording.names.rows(), self.scope, self.cells)
         tests += [f"not ({names})"] if names else []
+        left = recording.left
+        for i, place in enumerate(left.places):
+            if not isinstance(place.owner, Module):  # of which changes are counted
+                now = PLACES[place.at].format(owner=self.object(place.table), key=place.key)
+                tests.append(f"{now} is not {self.object(left)}.now[{i}]")
         for leaf, before in recording.needs:
             tests.append(f"{self.object(leaf)}.grad is not {self.object(before)}")
         for i, value in enumerate(args):
@@ -201,7 +207,10 @@ class Text:
 
     def run_tape(self, inputs: list[str]) -> list[str]:
         """Run the tape on descriptors; what each of its outputs is called."""
-        n = self.recording.n_made
+        n, states = self.recording.n_made, ""
+        if self.recording.caught and self.recording.kept:
+            states = "states"
+            self.line("states = recording.states()")
         if n == 1 and len(inputs) < len(RUNS):
             run = self.object(RUNS[len(inputs)])
             self.line(f"out = {run}({', '.join(['tape', *inputs])})")
@@ -213,7 +222,7 @@ class Text:
             else:
                 self.scope["outs"] = ffi.NULL
             self.line(f"if run(tape, {len(inputs)}, [{', '.join(inputs)}], outs):")
-        self.line("    recording.failed()  # raises, or nothing was done")
+        self.line(f"    recording.failed({states})  # raises, or nothing was done")
         self.line(f"    return {self.miss}")
         return ["out"] if n == 1 and len(inputs) < len(RUNS) else [f"outs[{i}]" for i in range(n)]
 

@@ -145,10 +145,12 @@ class Names(Noted):
             self.argument(name, value, reads, fn)
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
+            if name in reads.stores:
+                self.put(setattr, cell, attribute, cell, "cell_contents")
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
         for key in reads.stores:
-            self.put(setitem, fn.__globals__, fn.__globals__, key)
+            self.put(setitem, fn.__globals__, item, fn.__globals__, key)
         asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
         for key in sorted(reads.globals | asked, key=str):
             value = fn.__globals__.get(key, ABSENT)
@@ -266,6 +268,8 @@ class Names(Noted):
         if keyed:
             for key in reads.keys:
                 self.look(key, self.note(item, value, key), reads, fn)
+            for key in reads.sets:
+                self.put(setitem, value, item, value, key)
         if not whole and type(value) in GROWN:
             self.adds_to(value)
         if whole:
@@ -340,9 +344,9 @@ class Names(Noted):
         is_file = isinstance(value, types.ModuleType)
         for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
             setter, owner = (setattr, value) if is_class else (setitem, own)
-            self.put(setter, owner, own, put)
+            self.put(setter, owner, item, own, put)
             if not is_class and not is_file and not is_ours(kind):
-                self.put(setattr, kind, vars(kind), put)
+                self.put(setattr, kind, item, vars(kind), put)
         if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
             self.adds_to(own)
         for name in reads.attributes:
@@ -445,6 +449,11 @@ class Names(Noted):
         self.met = {id(x) for things in self.held for x in things}
         self.seen.clear()
         self.held.clear()
+
+    def counts(self, key: Any, was: Any, now: Any) -> bool:
+        """Whether a number, if it is one, is only added to."""
+        added = key in self.asked.counted and key not in self.asked.otherwise
+        return added and type(was) is int and type(now) is int
 
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""

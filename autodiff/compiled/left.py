@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
-from autodiff.compiled.places import ABSENT, item
+from autodiff.compiled.places import ABSENT, Row, item
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import is_spent, signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
@@ -24,6 +24,21 @@ MOST = 64  # items that a call adds to a deque that lets others go
 UNKNOWN = -1  # a tensor that no recorded call has to do with
 
 
+class Place(NamedTuple):
+    """Where a call leaves what a later one looks at, and what that looked like before."""
+
+    setter: Setter
+    owner: Any
+    at: Callable[[Any, Any], Any]
+    table: Any
+    key: Any
+    looks: Any
+
+    def value(self) -> Any:
+        """What is there by now."""
+        return self.at(self.table, self.key)
+
+
 class Left:
     """What a recorded call left in attributes of modules, and what must be there before a run.
 
@@ -31,44 +46,70 @@ class Left:
     """
 
     def __init__(self, recorder: Recorder, result: Any, names: Names) -> None:
-        self.places: dict[tuple[Module, str], Any] = {}  # and what was there looked like
+        self.places: list[Place] = []  # of modules, and others that it looks at as well
+        self.counts: list[Place] = []  # numbers that it only adds to
+        self.of_modules: set[tuple[Module, str]] = set()
         self.steady = True  # what it leaves looks as what it found
+        self.now: tuple[Any, ...] = ()  # what a run left in the places, if that looks so
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
         self.values: list[Any] = []
         self.old: list[Tensor] = []
         self.new: list[Tensor] = []
         self.lending: list[Tensor] = []
+        self.unread: list[Tensor] = []
         self.put: list[tuple[Setter, Any, Any]] = []  # what it only sets of other objects
         made: list[Tensor] = []
         flatten(result, made)
-        others = []
+        others: list[Any] = []
+        counted: list[tuple[Any, Row, Any]] = []
+        only_set = []
         for (ref, name), was in recorder.touched.items():
             thing = ref()
             now = getattr(thing, name, was) if name else ABSENT
             if thing is None or (now is was and type(was) is bool):
                 continue
-            if name and isinstance(thing, Module):
-                self.take(thing, name, was, now, recorder)
+            if name and isinstance(thing, Module) and names.counts(name, was, now):
+                self.of_modules.add((thing, name))
+                counted.append((vars(thing), (item, vars(thing), name, was), now))
+            elif name and isinstance(thing, Module):
+                if not (is_plain(now) and same(now, was)):
+                    self.of_modules.add((thing, name))
+                    self.take(setattr, thing, (item, vars(thing), name, was), now, recorder)
             elif now is not was:
                 others.append(thing)
-        for setter, thing, table, key, was in names.puts.values():
-            now = table.get(key, ABSENT)
-            if is_plain(was) and same(now, was):
-                names.note(item, table, key)  # the call may have set it to that
-            elif now is not was:
-                self.take_put(setter, thing, key, now, recorder)
+        for setter, thing, row in names.puts.values():
+            place, table, key, was = row
+            now = place(table, key)
+            if same(now, was):
+                if now is not ABSENT:
+                    names.note(place, table, key)  # the call may have set it to that
+            elif names.counts(key, was, now):
+                counted.append((thing, row, now))
+            elif names.is_noted(place, table, key):
+                if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
+                    self.take(setter, thing, row, now, recorder)
+            else:
+                only_set.append((setter, thing, key, now))
         names.puts.clear()
+        for thing, (place, table, key, was), now in counted:
+            self.counts.append(Place(count, thing, place, table, key, None))
+            self.put.append((count, thing, key))
+            self.values.append(now - was)
+        for setter, thing, key, now in only_set:
+            self.take_put(setter, thing, key, now, recorder)
         for thing, was in names.grown.values():
             self.take_added(thing, was, names, recorder)
         names.grown.clear()
+        passed = {lib.ad_storage_id(x._p) for x in [*made, *self.new]}
+        if any(lib.ad_storage_id(x._p) in passed for x in self.unread):
+            raise unfit()
         made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
 
-    def take(self, module: Module, name: str, was: Any, now: Any, recorder: Recorder) -> None:
-        """Take in an attribute, and which of the tensors that it was the call reads."""
-        if is_plain(now) and same(now, was):
-            return
+    def take(self, setter: Setter, owner: Any, row: Row, now: Any, recorder: Recorder) -> None:
+        """Take in a place, and which of the tensors that were in it the call reads."""
+        *_, key, was = row
         old: list[Tensor] = []
         spec = flatten(now, self.new, ())
         if flatten(was, old, ()) != spec:
@@ -85,9 +126,19 @@ class Left:
         self.reads.append(read)
         self.old += old
         self.lending += [old[i] for i in read]
-        self.places[module, name] = looks(was)
+        self.unread += [x for i, x in enumerate(old) if i not in read]
+        self.places.append(Place(setter, owner, row[0], row[1], key, looks(was)))
         self.steady &= looks(now) == looks(was)
         self.values.append(now)
+
+    def set_anew(self) -> list[Place]:
+        """What nothing is relied on of, but what it looks like."""
+        return [*self.places, *self.counts]
+
+    def is_known_by(self, names: Names) -> bool:
+        """Whether a name leads to what was there otherwise, or a number is looked at after all."""
+        asked = names.asked.otherwise
+        return names.lead_to(self.old) or any(place.key in asked for place in self.counts)
 
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
@@ -96,12 +147,13 @@ class Left:
                 raise unfit()
             self.take_put(setter, thing, key, now, recorder)
         for key in names.asked.sets & was.keys() if isinstance(was, dict) else ():
-            if is_plain(was[key]) and same(thing[key], was[key]):
+            if same(thing[key], was[key]):
                 names.note(item, thing, key)  # the call may have set it to that
 
     def take_put(self, setter: Setter, thing: Any, key: Any, now: Any, recorder: Recorder) -> None:
         """Take in one thing that was set, once."""
-        if any(to is thing and at == key and setter is not append for _, to, at in self.put):
+        known = [put[1:] for put in self.put] + [(place.owner, place.key) for place in self.places]
+        if setter not in (append, add) and any(to is thing and at == key for to, at in known):
             return
         if not is_plain(now) and not self.is_result(now, recorder):
             raise unfit()
@@ -133,10 +185,10 @@ class Left:
     def lent(self) -> list[Tensor] | None:
         """What a run takes of what is there; None where it is not such."""
         found: list[Tensor] = []
-        for (module, name), read in zip(self.places, self.reads, strict=True):
+        for place, read in zip(self.places, self.reads, strict=True):
             there: list[Tensor] = []
             if read:
-                flatten(vars(module).get(name), there, ())
+                flatten(place.value(), there, ())
             if read and len(there) <= read[-1]:
                 return None
             found += [there[i] for i in read]
@@ -144,23 +196,22 @@ class Left:
 
     def hold(self) -> bool:
         """Whether there is what looks as it did: a call may have asked for its shape, or None."""
-        return all(
-            looks(vars(module).get(name, ABSENT)) == was
-            for (module, name), was in self.places.items()
-        )
+        return all(looks(place.value()) == place.looks for place in self.places)
 
     def leave(self, values: tuple[Any, ...], seen: int) -> int:
         """Set the attributes after a run; the count of changes up to which all is seen."""
         count = changes.count
-        for (module, name), value in zip(self.places, values, strict=True):
-            setattr(module, name, value)
+        for place, value in zip(self.places, values, strict=True):
+            place.setter(place.owner, place.key, value)
+        self.now = values if self.steady else ()
         now = changes.count
-        fine = self.steady and seen == count and now == count + len(self.places)
+        fine = self.steady and seen == count and now == count + len(self.of_modules)
         return now if fine else seen
 
     def settle(self) -> None:
         """Let go of the tensors of the recorded call."""
-        self.values, self.old, self.new, self.lending = [], [], [], []
+        self.now = (*self.values[: len(self.places)],) if self.steady else ()
+        self.values, self.old, self.new, self.lending, self.unread = [], [], [], [], []
 
 
 def append(thing: Any, _: Any, value: Any) -> None:
@@ -171,6 +222,11 @@ def append(thing: Any, _: Any, value: Any) -> None:
 def add(thing: Any, _: Any, value: Any) -> None:
     """Add to a set."""
     thing.add(value)
+
+
+def count(thing: Any, key: Any, n: int) -> None:
+    """Add to a number."""
+    thing[key] += n
 
 
 def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:

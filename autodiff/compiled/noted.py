@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from autodiff.compiled.places import ABSENT, Row, alike, filled
+from autodiff.compiled.places import Row, filled, is_as_it_was, parts
 
 
 class Noted:
@@ -14,8 +14,8 @@ class Noted:
 
     def __init__(self) -> None:
         self.table: dict[tuple[Any, ...], Row] = {}
-        # What is set of which object, how, in which table it is then, and what was there.
-        self.puts: dict[tuple[int, Any], tuple[Any, ...]] = {}
+        # What is set of which object, how, and where it is then, with what was there.
+        self.puts: dict[tuple[int, Any], tuple[Any, Any, Row]] = {}
         self.grown: dict[int, tuple[Any, Any]] = {}  # what may be added to, and what it held
         self.late = False  # whether the call has been made
         self.seen: set[tuple[Any, ...]] = set()
@@ -36,9 +36,25 @@ class Noted:
         self.table.setdefault((place, id(owner), key), (place, owner, key, value))
         return value
 
+    def is_noted(self, place: Callable[[Any, Any], Any], owner: Any, key: Any) -> bool:
+        """Whether what is in a place is relied on."""
+        return (place, id(owner), key) in self.table
+
+    def leave_out(self, places: Iterable[Any]) -> None:
+        """Rely no more on what is in places that each call sets."""
+        for place in places:
+            self.table.pop((place.at, id(place.table), place.key), None)
+
+    def lead_to(self, values: Iterable[Any]) -> bool:
+        """Whether one of these is in a place that is relied on."""
+        found = {
+            id(x) for place, *_, was in self.rows() for x in (was if place is parts else [was])
+        }
+        return any(id(x) in found for x in values)
+
     def hold(self) -> bool:
         """Whether every place has what it had; an equal number or string will do."""
-        changed = [row for row in self.rows() if not alike(row[0](*row[1:3]), row[3])]
+        changed = [row for row in self.rows() if not is_as_it_was(row)]
         for place, *_, value in changed:
             if place is filled:
                 value.clear()  # what was forgotten may come to be counted up to the same
@@ -53,8 +69,8 @@ class Noted:
         if not self.late:
             self.grown.setdefault(id(value), (value, copy.copy(value)))
 
-    def put(self, setter: Any, owner: Any, table: Any, key: Any) -> None:
+    def put(self, setter: Any, owner: Any, place: Any, table: Any, key: Any) -> None:
         """Remember what is in a place that may be set."""
         if not self.late:
-            was = table.get(key, ABSENT)
-            self.puts.setdefault((id(owner), key), (setter, owner, table, key, was))
+            row = place, table, key, place(table, key)
+            self.puts.setdefault((id(owner), key), (setter, owner, row))

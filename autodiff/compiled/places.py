@@ -49,11 +49,18 @@ def elements(array: Any, _: Any = None) -> Any:
     return array.tobytes()
 
 
-def alike(now: Any, was: Any) -> bool:
-    """Whether a value, or each of a container's, is as it was."""
-    if type(was) is not list:
-        return same(now, was)
+def alike(now: list[Any], was: list[Any]) -> bool:
+    """Whether each of a container's parts is as it was."""
     return len(now) == len(was) and all(map(same, now, was))
+
+
+LISTED = filled, parts, version  # which give lists of what they find
+
+
+def is_as_it_was(row: Row) -> bool:
+    """Whether a place has what it had; an equal number or string will do."""
+    place, owner, key, was = row
+    return (alike if place in LISTED else same)(place(owner, key), was)
 
 
 PLACES: dict[Callable[[Any, Any], Any], str] = {
@@ -100,7 +107,7 @@ def test_of(rows: Iterable[Row], scope: dict[str, Any], cells: dict[str, Any]) -
             scope["same"] = same
             for j, part in enumerate(values):
                 terms.append(is_same(f"{name}[keys{i}[{j}]]", f"value{i}_{j}", part, scope))
-        elif place in (filled, parts, version):
+        elif place in LISTED:
             scope[f"value{i}"] = value
             terms.append(f"alike({now}, value{i})")
         elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):

@@ -6,21 +6,25 @@ import dis
 import functools
 import re
 import types
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
-LEADING = "PUSH_EXC_INFO", "LOAD", "BUILD_TUPLE"  # to which exceptions are caught
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
-STORES = "store", "put global"
+STORES = "store", "put outside"
+LOOKING = "attribute", "global"
+SETTING = {"put": 2, "put outside": 1}  # and how far behind what adds to what is set
 KINDS = {
     "BINARY_SUBSCR": "item",
     "CALL": "call",
     "CALL_FUNCTION": "call",  # of Python 3.10
     **dict.fromkeys(CATCHING, "catch"),
+    "INPLACE_ADD": "adds",  # of Python 3.10
+    "INPLACE_SUBTRACT": "adds",
     "IMPORT_FROM": "attribute",
     "IMPORT_NAME": "import",
     "LOAD_ATTR": "attribute",
@@ -33,7 +37,7 @@ KINDS = {
     "LOAD_SUPER_ATTR": "attribute",
     "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
     "STORE_ATTR": "put",
-    "STORE_GLOBAL": "put global",
+    "STORE_GLOBAL": "put outside",
     "STORE_SUBSCR": "put item",
 }
 LETTERS = dict(
@@ -56,8 +60,10 @@ class Reads(NamedTuple):
     keys: frozenset[str | int]  # constants that are asked for as keys
     puts: frozenset[str | int]  # attributes that it sets
     sets: frozenset[str | int]  # constant keys that it sets
-    stores: frozenset[str | int]  # names of a file's that it sets
+    stores: frozenset[str | int]  # names of a file's, or of a function around it, that it sets
     tried: frozenset[str | int]  # "x.scale", where it may catch that x has none
+    counted: frozenset[str | int]  # attributes and a file's names that it adds to, and no more
+    otherwise: frozenset[str | int]  # those that it looks at or sets otherwise
     computed: frozenset[str | int]  # functions by which it asks for attributes that no name tells
 
     def joined(self, other: Reads) -> Reads:
@@ -100,7 +106,7 @@ def reads_of(code: types.CodeType) -> Reads:
         elif kind == "import":
             imports.add(name)
             continue
-        elif kind == "put global":
+        elif kind == "put outside":
             stores.add(name)
             continue
         elif kind == "put":
@@ -132,7 +138,9 @@ def reads_of(code: types.CodeType) -> Reads:
             if other in found:
                 found.add(name)
     parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys, puts]
-    parts += [sets, stores, tried, computed]
+    counted = counted_of(steps)
+    names = {name for kind, name in steps if kind in (*LOOKING, *SETTING)}
+    parts += [sets, stores, tried, counted, (names - counted) | constants | keys, computed]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):
@@ -140,23 +148,34 @@ def reads_of(code: types.CodeType) -> Reads:
     return Reads(*map(frozenset, parts))
 
 
+def counted_of(steps: list[Step]) -> set[str | int]:
+    """Names that are looked at and set in `x.n += 1` and `n += 1` alone."""
+    looks = Counter(name for kind, name in steps if kind in LOOKING)
+    sets = Counter(name for kind, name in steps if kind in SETTING)
+    adds = Counter(
+        name
+        for i, (kind, name) in enumerate(steps)
+        if kind in SETTING and steps[i - SETTING[kind]][0] == "adds"
+    )
+    return {name for name, n in adds.items() if looks[name] == n == sets[name]}
+
+
 @functools.lru_cache(4096)
 def catches(code: types.CodeType, at: int) -> bool:
-    """Whether code may go on where what it calls at an instruction raises."""
-    if "suppress" in code.co_names:
-        return True
-    steps = [*dis.get_instructions(code)]
+    """Whether code may do anything where what it calls at an instruction raises."""
+    suppresses = "suppress" in code.co_names
     entries = getattr(dis.Bytecode(code), "exception_entries", None)
+    steps = [(step.opname, step.offset) for step in dis.get_instructions(code)]
+    names = [name for name, _ in steps if name not in UNSEEN]
     if entries is None:  # Python 3.10, which tells of no places
-        names = [step.opname for step in steps]
-        return names.count("POP_EXCEPT") > names.count("WITH_EXCEPT_START")
+        return "SETUP_FINALLY" in names or (suppresses and "SETUP_WITH" in names)
+    steps = [step for step in steps if step[0] not in UNSEEN]
+    begins = {offset: i for i, (_, offset) in enumerate(steps)}
     for entry in entries:
-        if entry.start <= at < entry.end:
-            handler = [step.opname for step in steps if step.offset >= entry.target]
-            while handler and (handler[0].startswith(LEADING) or handler[0] in UNSEEN):
-                handler.pop(0)
-            if handler and handler[0] in (*CATCHING, "POP_TOP"):  # the latter where it catches all
-                return True
+        i = begins.get(entry.target, len(steps))
+        catching = names[i : i + 1] == ["PUSH_EXC_INFO"] and entry.start <= at < entry.end
+        if catching and (suppresses or names[i + 1] != "WITH_EXCEPT_START"):
+            return True
     return False
 
 
@@ -185,5 +204,9 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
             cell = value in code.co_freevars and "DEREF" not in name  # as of 3.13 LOAD_CLOSURE's
             load, store = "LOAD" in half and not cell, "STORE_" in half or half.endswith("STORE")
             found = kind or ("local" if load else "store" if store else "other")
-            known = isinstance(value, (str, int)) or found in ("item", "put item", "catch")
+            if step.argrepr in ("+=", "-="):
+                found = "adds"
+            if name == "STORE_DEREF" and value in code.co_freevars:
+                found = "put outside"
+            known = isinstance(value, (str, int)) or found in ("adds", "catch", "item", "put item")
             yield (found, value) if known else ("other", "")

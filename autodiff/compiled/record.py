@@ -32,7 +32,6 @@ REASONS = {
     lib.AD_TAPE_STARTED: "makes the state of an optimizer",
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
     lib.AD_TAPE_REFUSED: "goes on where a call is refused its values",
-    lib.AD_TAPE_REFUSES: "would go on where a call is refused its values",
 }
 CAPTURED = 1  # what the tape takes as it was before
 
@@ -112,6 +111,7 @@ class Recorder:
         self.thread = 0  # the same, while it records
         self.tape: Any = None
         self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
+        self.caught = 0  # so many, up to the last after whose failure the function may go on
         self.events: list[Event] = []
         self.before: dict[AccumulateGrad, Any] = {}
         self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
@@ -138,12 +138,12 @@ class Recorder:
         frame = users_frame(1)
         if reason in (lib.AD_TAPE_FINE, lib.AD_TAPE_REFUSES):
             self.places.append((frame.f_code, frame.f_lasti))
-        if reason == lib.AD_TAPE_REFUSES and not is_caught():
-            return
-        if reason != lib.AD_TAPE_FINE and not self.broken:
+        if reason == lib.AD_TAPE_REFUSES and is_caught():
+            self.caught = len(self.places)
+        elif reason not in (lib.AD_TAPE_FINE, lib.AD_TAPE_REFUSES) and not self.broken:
             line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
             self.broken = f"{place(frame.f_code, frame.f_lasti)}: `{line}` {REASONS[reason]}"
-            self.retry = reason == lib.AD_TAPE_STARTED
+            self.retry = reason in (lib.AD_TAPE_STARTED, lib.AD_TAPE_REFUSED)
 
     def refuse(self) -> None:
         """Raise where values must not be looked at."""
@@ -280,7 +280,11 @@ class Recorder:
 
     def record_after(self, args: list[Any], call: Callable[[], Any]) -> tuple[Any, Any]:
         """A tape of a call that reads what the recorded one made, and its result."""
-        return self.on_tape(functools.partial(lib.ad_tape_record_after, self.tape), args, call)
+        caught = self.caught
+        found = self.on_tape(functools.partial(lib.ad_tape_record_after, self.tape), args, call)
+        if self.caught != caught:
+            self.stay_eager("its backward goes on where a call is refused its values")
+        return found
 
     def on_tape(
         self, begin: Callable[..., Any], args: list[Any], call: Callable[[], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.amp.policies import state as autocast_state
@@ -30,7 +30,13 @@ ARGUMENT, MADE = 0, 2
 class _Last(threading.local):
     """What came of the last run that this thread asked for."""
 
-    busy = False  # it did not begin, as another thread runs that tape
+    busy = False  # it did not begin, as another thread runs that tape,
+    undone = False  # or was refused values, and left nothing behind
+
+    def was_undone(self) -> bool:
+        """Whether that is so, and was not asked yet."""
+        found, self.undone = self.undone, False
+        return found
 
 
 last = _Last()
@@ -70,6 +76,7 @@ class Recording:
             raise unfit()
         self.tape, self.places, self.kept = recorder.tape, recorder.places, recorder.kept
         self.after, self.looks = recorder.after, recorder.looks
+        self.caught = recorder.caught
         self.left = Left(recorder, result, names)
         self.take_state(recorder, names)
         self.take_inputs(recorder.inputs)
@@ -83,7 +90,8 @@ class Recording:
         if self.live and any(self.left.reads):
             raise unfit()
         self.reverse = self.take_reverse(recorder, before) if self.live else None
-        if lib.ad_tape_finish(self.tape, self.n_made, fuse):
+        failed = lib.ad_tape_finish(self.tape, self.n_made, fuse)
+        if failed or lib.ad_tape_undo(self.tape, self.caught):
             raise error("compile")
         kept = {*self.outputs[len(self.outputs) - self.n_left :]}  # as long as somebody likes
         reused = [i for i, output in enumerate(self.made) if output in kept] or [len(self.made)]
@@ -103,10 +111,14 @@ class Recording:
     def take_state(self, recorder: Recorder, names: Names) -> None:
         """What the call has from elsewhere, and the modes that it was made in."""
         names.looked(recorder.looked)
+        names.leave_out(self.left.set_anew())
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
+        names.leave_out(self.left.set_anew())
+        if self.left.is_known_by(names):
+            raise unfit()
         if names.drawn and (why := names.refused()):
             raise UnfitError(why)
         names.drawn.clear()
@@ -117,7 +129,7 @@ class Recording:
         self.names = names
         self.state = State(
             *(values, recorder.stepped, "state" in names.asked.attributes),
-            *(self.left.places, {id(thing) for _, thing, _ in self.left.put}),
+            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}),
         )
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
@@ -312,7 +324,8 @@ class Recording:
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
         after = dict(self.leaves)
-        apart = self.by_argument or self.after or self.looks or self.left.places or self.left.put
+        left = self.left.places or self.left.put
+        apart = self.by_argument or self.after or self.looks or left or self.caught
         return not apart and all(after.get(leaf, before) is before for leaf, before in self.needs)
 
     # ---- running it ----
@@ -352,11 +365,20 @@ class Recording:
                 leaf.grad = after
         self.ends = []
 
-    def failed(self) -> Any:
-        """After a run that failed: MISS if nothing was done, else raises; gradients are as far."""
+    def states(self) -> list[tuple[Any, Tensor]]:
+        """Where the generators are that a run draws from."""
+        return [(generator, generator.get_state()) for generator in dict.fromkeys(self.kept)]
+
+    def failed(self, states: Iterable[tuple[Any, Tensor]] = ()) -> Any:
+        """After a run that failed: MISS if nothing was done, else raises; gradients are as far.
+
+        Where it was refused values, generators go back to the states of before.
+        """
         failure = take_failure()
-        if failure[0] in (lib.AD_STALE, lib.AD_BUSY):
-            last.busy = failure[0] == lib.AD_BUSY
+        if failure[0] in (lib.AD_STALE, lib.AD_BUSY, lib.AD_UNDONE):
+            last.busy, last.undone = failure[0] == lib.AD_BUSY, failure[0] == lib.AD_UNDONE
+            for generator, state in states if last.undone else ():
+                generator.set_state(state)
             return MISS
         at = lib.ad_tape_position()
         source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0

@@ -62,7 +62,7 @@ class State:
         values: Sequence[Any],
         stepped: Mapping[Optimizer, bool],
         asked: bool,
-        apart: Mapping[tuple[Module, str], Any],
+        apart: Container[tuple[Module, str]],
         added: Container[int],
     ) -> None:
         modules: dict[Module, None] = {}

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
+from autodiff.changes import recorder_here
 from autodiff.dtypes import int64
 from autodiff.grad_mode import no_grad
+from autodiff.native import lib
 from autodiff.nn.module import Module
+from autodiff.ops.arithmetic import where
 from autodiff.ops.create import full
 from autodiff.optim.lr_scheduler.base import LRScheduler, each_group
 from autodiff.optim.optimizer import Optimizer
@@ -64,7 +67,7 @@ def get_swa_multi_avg_fn() -> Averages:
     >>> means
     [tensor([1.5000])]
     """
-    return _in_place(lambda count: float(1 / (count + 1)), get_swa_avg_fn())
+    return _in_place(lambda count: 1 / (count + 1), get_swa_avg_fn())
 
 
 def _check_decay(decay: float) -> None:
@@ -74,14 +77,18 @@ def _check_decay(decay: float) -> None:
         )
 
 
-def _in_place(weight: Callable[[Any], float], whole: Average) -> Averages:
+def _in_place(weight: Callable[[Any], float | Tensor], whole: Average) -> Averages:
     """Averages that move by a weight towards the values; `whole` is for tensors of integers."""
 
     def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Any) -> None:
         with no_grad():
+            by = weight(count)
             for average, value in zip(averages, values, strict=True):
                 if average.is_floating_point():
-                    average.copy_(average.lerp(value, weight(count)))
+                    if isinstance(by, Tensor) and average.element_size() >= by.element_size():
+                        average.copy_(average.lerp(value, by.to(average)))
+                    else:  # which narrow ones are not rounded to
+                        average.copy_(average.lerp(value, float(by)))
                 else:
                     average.copy_(whole(average, value, count))
 
@@ -134,7 +141,9 @@ class AveragedModel(Module):
         mine: Iterable[Tensor] = self._all(self.module) if self.use_buffers else self.parameters()
         theirs: Iterable[Tensor] = self._all(model) if self.use_buffers else model.parameters()
         pairs = [(a.detach(), b.detach()) for a, b in zip(mine, theirs, strict=False)]
-        if self.n_averaged == 0:
+        first = self.n_averaged == 0
+        recorded = _is_recorded_later(first)
+        if not recorded and first:
             for average, value in pairs:
                 average.copy_(value)
         elif self.avg_fn is not None:
@@ -144,10 +153,23 @@ class AveragedModel(Module):
             update = self.multi_avg_fn or get_swa_multi_avg_fn()
             for same in _by_dtype(pairs):
                 update([a for a, _ in same], [b for _, b in same], self.n_averaged)
+        for average, value in pairs if recorded else ():  # a run may begin anew
+            average.copy_(where(first, value, average))
         if not self.use_buffers:
             for kept, given in zip(self.module.buffers(), model.buffers(), strict=True):
                 kept.detach().copy_(given.detach())
         self.n_averaged += 1
+
+
+def _is_recorded_later(first: Tensor) -> bool:
+    """Whether this is recorded, and averages have begun: what is made of their count is no look."""
+    recorder = recorder_here()
+    if recorder is None:
+        return False
+    if recorder.apart(lambda: bool(first)):
+        lib.ad_tape_break(lib.AD_TAPE_STARTED)  # the next call may be recorded
+        return False
+    return True
 
 
 def _by_dtype(pairs: list[tuple[Tensor, Tensor]]) -> Iterable[list[tuple[Tensor, Tensor]]]:

@@ -74,10 +74,13 @@ int ad_tape_keep(ad_tape *tape, int exported);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
-/* The first n exports keep their memory: a run writes over what the one before returned. */
+/* The first n exports keep their memory, if no other lies there: a run writes over what the one before
+ * returned. */
 int ad_tape_reuse(ad_tape *tape, int n);
-/* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
- * ad_tape_position tells which call failed. */
+/* A run that fails at one of the first n recorded calls puts back what was there: it fails with AD_UNDONE. */
+int ad_tape_undo(ad_tape *tape, int n);
+/* The outputs for these arguments. AD_STALE before, AD_BUSY, AD_UNDONE: nothing was done. After other
+ * failures ad_tape_position tells which call failed. */
 int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);
 /* The same of tapes with at most one output, which is NULL where there is none and where it fails. */
 ad_tensor *ad_tape_run0(ad_tape *tape);
