@@ -27,6 +27,7 @@ from autodiff.ops import (
     reals,
     rearrange,
     splitting,
+    transposes,
     typed,
     views,
 )
@@ -376,12 +377,12 @@ def _methods() -> dict[str, Callable[..., Any]]:
 METHODS = _methods()
 del METHODS["real"]  # which is a property
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
-    "T": rearrange.T,
-    "mT": views.mT,
-    "H": rearrange.H,
+    "T": transposes.T,
+    "mT": transposes.mT,
+    "H": transposes.H,
     "real": reals.real,
     "imag": reals.imag,
-    "mH": rearrange.mH,
+    "mH": transposes.mH,
 }
 
 _PROTOCOLS = {

@@ -26,7 +26,7 @@
 #define AD_PAGE 4096  /* of a page: places a multiple of it apart are one in the caches */
 #define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
 
-/* Bytes to memory past the caches, while lines of what is read soon are fetched, `step` apart (copy.c). */
+/* Bytes to memory past the caches, while lines of what is read soon are fetched, `step` apart (move.c). */
 void ad_move_past(char *dst, const char *src, int64_t n, int n_ahead, const char *const *ahead,
                   const int64_t *step);
 /* Stores past the caches are done before what this thread stores after. A parallel loop ends with it. */
@@ -158,6 +158,8 @@ int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index)
 /* Itself where it is contiguous and of the dtype, else a copy: `made` is to be freed. NULL for no memory. */
 const ad_tensor *ad_packed(const ad_tensor *x, int dtype, ad_tensor **made);
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
+
+/* ---- move.c ---- */
 /* dst[r * dst_row + c] = src[r + c * src_col], of elements of itemsize bytes; past the caches if so wanted.
  */
 typedef struct {

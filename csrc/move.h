@@ -22,7 +22,7 @@ static inline void ad_fetch_row(const char *src, int64_t n) {
     for (src -= (uintptr_t)src % AD_LINE; src < end; src += AD_LINE) __builtin_prefetch(src, 0, 2);
 }
 
-void ad_move_bytes(char *dst, const char *src, int64_t n); /* copy.c */
+void ad_move_bytes(char *dst, const char *src, int64_t n);
 
 /* A short one by two moves of the same length, that may meet. */
 static inline void ad_move_run(char *dst, const char *src, int64_t n) {

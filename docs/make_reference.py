@@ -80,7 +80,8 @@ THEMES = {
     "powers",
     "reductions": "reductions extremes derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms distances",
-    "views": "views rearrange splitting regions order repetition diagonals stacking join",
+    "views": "views rearrange transposes splitting regions order repetition diagonals "
+    "stacking join",
     "indexing": "gather indexing slices placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",

@@ -1,9 +1,12 @@
 """Tensors of the native library for tests below the Tensor class, in any layout."""
 
 import ctypes
+import gc
 import math
+import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -30,6 +33,31 @@ def in_use() -> tuple[int, int]:
     stats = ffi.new("int64_t[4]")
     lib.ad_memory_stats(stats)
     return int(stats[0]), int(stats[3])
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Memory is freed by reference counts alone."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def fails(call: Callable[[], Any], at: int) -> bool:
+    """Whether a call in which the allocation of this number fails raises MemoryError."""
+    said = ""
+    lib.ad_memory_fail(at)
+    try:
+        call()
+    except MemoryError as failure:
+        said = str(failure)
+    finally:
+        lib.ad_memory_fail(0)
+    assert not said or re.search(r"[1-9]\d* bytes", said)
+    return bool(said)
 
 
 def wrap(value: Number, dtype: str) -> Number:

@@ -8,10 +8,12 @@ import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from golden import record_amp as recorded
+from threaded import side_by_side
 
 import autodiff as ad
 from autodiff import nn
@@ -173,20 +175,12 @@ def program(draw: random.Random, depth: int = 0) -> None:
 
 
 def test_threads_run_programs_of_blocks() -> None:
-    ended: list[int] = []
-
     def run(seed: int) -> None:
         for i in range(20):
             program(random.Random(100 * seed + i))
             assert policies.state() == policies.PLAIN
-        ended.append(seed)
 
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(ended) == [0, 1, 2, 3]
+    side_by_side(*[partial(run, seed) for seed in range(4)])
 
 
 # ---- leaves are rounded once ----

@@ -7,10 +7,12 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from native_tensors import in_use
+from threaded import side_by_side
 from twins import BATCH, SIZE, Trainer, adam, bits, sgd
 
 import autodiff as ad
@@ -189,19 +191,13 @@ def test_hooks_of_parameters_of_a_compiled_module() -> None:
 
 def test_threads_get_right_answers() -> None:
     run = ad.compile(lambda x: (x.exp() @ x).sum(0))
-    wrong: list[Any] = []
 
     def work(seed: int) -> None:
         x = ad.full((8, 8), seed / 10)
         want = bits(run.fn(x))
-        wrong.extend(1 for _ in range(300) if bits(run(x)) != want)
+        assert all(bits(run(x)) == want for _ in range(300))
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    side_by_side(*[partial(work, i) for i in range(4)])
     assert run.stats().runs > 300
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
-from twins import Trainer, Twins, bits, check_change
+from twins import Row, Rows, Trainer, Twins, bits, check_change
 
 import autodiff as ad
 from autodiff import distributions, nn, optim
@@ -17,14 +17,8 @@ from autodiff.nn.modules.module import register_module_forward_hook
 from autodiff.nn.utils import parametrize
 from autodiff.utils.checkpoint import checkpoint
 
-Row = tuple[Callable[[ad.Tensor], Any], Callable[[], Any]]
-ROWS: dict[str, Callable[[], Row]] = {}
-
-
-def row(make: Callable[[], Row]) -> Callable[[], Row]:
-    """Add a row, called as the function that makes it."""
-    ROWS[make.__name__.replace("_", " ")] = make
-    return make
+ROWS = Rows()
+row = ROWS.add
 
 
 # ---- numbers of optimisers, of what steps them, and of what scales losses ----

@@ -12,20 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twins import check_change
+from twins import Fn, Row, Rows, check_change
 
 import autodiff as ad
 from autodiff import nn
 
-Fn = Callable[[ad.Tensor], Any]
-Row = tuple[Fn, Callable[[], Any]]  # what is compiled, and a change
-PLACES: dict[str, Callable[[], Row]] = {}
-
-
-def place(make: Callable[[], Row]) -> Callable[[], Row]:
-    """Add a row, called as the function that makes it."""
-    PLACES[make.__name__.replace("_", " ")] = make
-    return make
+PLACES = Rows()
+place = PLACES.add
 
 
 class Thing:

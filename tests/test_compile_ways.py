@@ -22,20 +22,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twins import bits, check_change
+from twins import Fn, Row, Rows, bits, check_change
 
 import autodiff as ad
 from autodiff import nn
 
-Fn = Callable[[ad.Tensor], Any]
-Row = tuple[Fn, Callable[[], Any]]  # what is compiled, and a change
-WAYS: dict[str, Callable[[], Row]] = {}
-
-
-def way(make: Callable[[], Row]) -> Callable[[], Row]:
-    """Add a row, called as the function that makes it."""
-    WAYS[make.__name__.replace("_", " ")] = make
-    return make
+WAYS = Rows()
+way = WAYS.add
 
 
 @dataclasses.dataclass

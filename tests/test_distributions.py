@@ -18,14 +18,9 @@ from autodiff import distributions as dist
 from autodiff import func
 from autodiff.distributions.gamma import Shares, StandardGamma
 
+pytestmark = pytest.mark.usefixtures("settings_kept")
 GOLDEN = json.loads(record.GOLDEN.read_text())
 VALUES = record.DISTRIBUTIONS
-
-
-@pytest.fixture(autouse=True)
-def _generator_kept() -> Any:
-    with ad.random.fork_rng():
-        yield
 
 
 def agrees(got: Any, want: Any, tolerance: float) -> bool:

@@ -425,6 +425,7 @@ def test_modes_are_of_one_thread() -> None:
         thread = threading.Thread(target=lambda: seen.append(ad.is_grad_enabled()))
         thread.start()
         thread.join()
+        assert not ad.is_grad_enabled()
     assert seen == [True]
 
 

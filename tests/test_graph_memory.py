@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import pytest
-from native_tensors import in_use
+from native_tensors import in_use, no_collector
+from threaded import side_by_side
 
 import autodiff as ad
 
 
 def leaf(*values: float) -> ad.Tensor:
     return ad.tensor(values, dtype=ad.float64, requires_grad=True)
-
-
-@contextmanager
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def train(steps: int, seed: int) -> list[list[float]]:
@@ -86,22 +74,13 @@ def test_backward_frees_what_was_saved() -> None:
 
 
 def test_two_threads_train_as_one_does() -> None:
-    results: dict[int, Any] = {}
-
-    def work(seed: int) -> None:
-        results[seed] = train(30, seed)
-
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        results = side_by_side(*[partial(train, 30, seed) for seed in (1, 2)])
     finally:
         sys.setswitchinterval(interval)
-    assert results == {seed: train(30, seed) for seed in (1, 2)}
+    assert results == [train(30, seed) for seed in (1, 2)]
 
 
 @pytest.mark.slow

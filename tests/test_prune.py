@@ -13,13 +13,8 @@ import autodiff as ad
 from autodiff import nn
 from autodiff.nn.utils import prune
 
+pytestmark = pytest.mark.usefixtures("settings_kept")
 GOLDEN = json.loads(record.GOLDEN.read_text())
-
-
-@pytest.fixture(autouse=True)
-def _generator_kept() -> Any:
-    with ad.random.fork_rng():
-        yield
 
 
 @pytest.mark.parametrize("text", record.PROGRAMS)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from native_tensors import in_use
+from native_tensors import fails, in_use, no_collector
 
 import autodiff as ad
 from autodiff import nn, optim
-from autodiff.native import lib, sanitized
+from autodiff.native import sanitized
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux has it")
 # Address space is what sanitizers take most of.
@@ -130,30 +128,7 @@ class Run:
         return [p.reshape(-1).tolist() for p in self.net.parameters()]
 
 
-def step_fails(run: Run, at: int) -> bool:
-    """Whether a step in which the allocation of this number fails raises MemoryError."""
-    said = ""
-    lib.ad_memory_fail(at)
-    try:
-        run.step()
-    except MemoryError as failure:
-        said = str(failure)
-    finally:
-        lib.ad_memory_fail(0)
-    assert not said or "bytes" in said
-    return bool(said)
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    lib.ad_memory_fail(0)
-    gc.enable()
-
-
-@pytest.mark.usefixtures("no_collector")
+@no_collector()
 def test_each_allocation_of_a_training_step_may_fail() -> None:
     run = Run()
     before = run.parameters()
@@ -164,7 +139,7 @@ def test_each_allocation_of_a_training_step_may_fail() -> None:
     while calm < 3:  # where a short way fails, the general one is tried, and has memory
         run = Run()
         points += 1
-        calm = 0 if step_fails(run, points) else calm + 1
+        calm = 0 if fails(run.step, points) else calm + 1
         assert not calm or run.parameters() == expected
         for old, new, right in zip(before, run.parameters(), expected, strict=True):
             assert new in (old, right), f"allocation {points} leaves a parameter half updated"

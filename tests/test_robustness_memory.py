@@ -7,37 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from test_robustness import in_use
+from native_tensors import fails, in_use, no_collector
 from test_robustness_interrupts import Training, nothing_is_under_way
 
 import autodiff as ad
 from autodiff import nn
-from autodiff.native import lib
 
 MOST = 400  # allocations of a call
 
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    lib.ad_memory_fail(0)
-    gc.enable()
-
-
-def fails(call: Callable[[], Any], at: int) -> bool:
-    """Whether a call in which the allocation of this number fails raises MemoryError."""
-    said = ""
-    lib.ad_memory_fail(at)
-    try:
-        call()
-    except MemoryError as failure:
-        said = str(failure)
-    finally:
-        lib.ad_memory_fail(0)
-    assert " 0 bytes" not in said
-    return bool(said)
+    with no_collector():
+        yield
 
 
 STEPS: dict[str, tuple[int, Callable[[Training], Any]]] = {

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from test_threads import side_by_side
+from threaded import side_by_side
 from training import regression
 
 import autodiff as ad

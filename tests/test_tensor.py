@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from golden.record_tensor import lines_of, outcome, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threaded import side_by_side
 
 import autodiff as ad
 
@@ -266,34 +267,14 @@ def test_a_long_chain_goes_backward_without_recursion() -> None:
 
 
 def test_graphs_on_several_threads() -> None:
-    failures: list[BaseException] = []
-
     def work(seed: int) -> None:
-        try:
-            for step in range(50):
-                x = ad.full((10,), float(seed + step), requires_grad=True)
-                (x * x).sum().backward()
-                assert x.grad is not None
-                assert x.grad.tolist() == [2.0 * (seed + step)] * 10
-        except BaseException as failure:
-            failures.append(failure)
+        for step in range(50):
+            x = ad.full((10,), float(seed + step), requires_grad=True)
+            (x * x).sum().backward()
+            assert x.grad is not None
+            assert x.grad.tolist() == [2.0 * (seed + step)] * 10
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-
-
-def test_grad_mode_is_each_threads_own() -> None:
-    seen: list[bool] = []
-    with ad.no_grad():
-        thread = threading.Thread(target=lambda: seen.append(ad.is_grad_enabled()))
-        thread.start()
-        thread.join()
-        assert not ad.is_grad_enabled()
-    assert seen == [True]
+    side_by_side(*[partial(work, i) for i in range(4)])
 
 
 def test_bools_of_any_byte_can_be_looked_at() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from large import regions
+from threaded import side_by_side
 
 import autodiff as ad
 from autodiff import nn, optim
@@ -30,29 +31,6 @@ def _quick_switches() -> Iterator[None]:
     yield
     sys.setswitchinterval(interval)
     ad.set_num_threads(threads)
-
-
-def side_by_side(*work: Callable[[], Any]) -> list[Any]:
-    """What each of the functions returns, on a thread of its own; a failure is raised."""
-    results: list[Any] = [None] * len(work)
-    failures: list[BaseException] = []
-    start = threading.Barrier(len(work))
-
-    def run(i: int) -> None:
-        try:
-            start.wait()
-            results[i] = work[i]()
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(work))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return results
 
 
 def train(seed: int, width: int = 96, steps: int = 12) -> list[list[float]]:

@@ -9,7 +9,18 @@ import autodiff as ad
 from autodiff import nn, optim
 
 SIZE, BATCH = 4, 3
+Fn = Callable[[ad.Tensor], Any]
+Row = tuple[Fn, Callable[[], Any]]  # what is compiled, and a change
 Change = Callable[["Trainer"], Any]
+
+
+class Rows(dict[str, Callable[[], Row]]):
+    """What makes rows, by name."""
+
+    def add(self, make: Callable[[], Row]) -> Callable[[], Row]:
+        """Add a row, called as the function that makes it."""
+        self[make.__name__.replace("_", " ")] = make
+        return make
 
 
 def bits(x: Any) -> Any:
@@ -21,7 +32,7 @@ def bits(x: Any) -> Any:
     return [bits(v) for v in x] if isinstance(x, (list, tuple)) else x
 
 
-def check_change(fn: Callable[[ad.Tensor], Any], change: Callable[[], Any]) -> None:
+def check_change(fn: Fn, change: Callable[[], Any]) -> None:
     """A function is recorded once, and once more after the change, which its results show."""
     compiled, x = ad.compile(fn, fullgraph=True), ad.tensor([-0.5, 1.5])
     for _ in range(4):

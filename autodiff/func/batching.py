@@ -13,7 +13,7 @@ from autodiff.func import rules_indexing as rules_indexing
 from autodiff.func import rules_products as rules_products
 from autodiff.func import trees
 from autodiff.func import windows as windows
-from autodiff.func.batched import Batched, Level, levels, lifted
+from autodiff.func.batched import Batched, Level, is_batch, levels, lifted
 from autodiff.func.dispatch import looking, worded
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, permute
@@ -203,7 +203,7 @@ class _Vmap:
                     f"vmap({self.name}, ...): `{self.name}` must only return Tensors, got type "
                     f"{type(y)}. Did you mean to set out_dims= to None for output?"
                 )
-            if d is None and type(y) is Batched and y.level is level:
+            if d is None and is_batch(y, level):
                 raise ValueError(
                     f"vmap({self.name}, ...): `{self.name}` can not return a BatchedTensor when "
                     "out_dim is None"

@@ -19,7 +19,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from autodiff.autograd.function import Function
-from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped, shared_write
+from autodiff.func.batched import (
+    Batched,
+    BatchError,
+    Level,
+    found,
+    is_batch,
+    levels,
+    mapped,
+    shared_write,
+)
 from autodiff.func.custom import brings_rule, by_its_rule
 from autodiff.native import lib
 from autodiff.node import Node
@@ -153,7 +162,7 @@ def apply(name: str, function: Rule, raw: Rule, level: Level, args: Any, kwargs:
         if writes or kwargs.get("out") is not None or name.startswith("_"):
             raise
     first = [*args, *kwargs.values()][0]
-    if writes and not (type(first) is Batched and first.level is level):
+    if writes and not is_batch(first, level):
         raise shared_write(name)
     return one_by_one(name, function, level, args, kwargs)
 

@@ -20,7 +20,8 @@ from autodiff.ops.numbers import number
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.products import check_vectors
 from autodiff.ops.rearrange import regroup
-from autodiff.ops.views import _unsqueeze, expand, reshape, t
+from autodiff.ops.transposes import t
+from autodiff.ops.views import _unsqueeze, expand, reshape
 from autodiff.tensor import Tensor, live_node
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.formats import contiguous_format
-from autodiff.ops import diagonals, rearrange, regions, splitting, views
+from autodiff.ops import diagonals, rearrange, regions, splitting, transposes, views
 from autodiff.ops.base import titled
 from autodiff.ops.subscript import slice_dim
 from autodiff.shapes import dim_index
@@ -62,7 +62,7 @@ _VIEWS: dict[str, tuple[Callable[..., Any], str]] = {  # and what the example gi
     "split": (splitting.split, ", 1"),
     "split_with_sizes": (splitting.split_with_sizes, ", (1, 1)"),
     "squeeze": (views.squeeze, ""),
-    "t": (views.t, ""),
+    "t": (transposes.t, ""),
     "transpose": (views.transpose, ", 0, 1"),
     "unbind": (splitting.unbind, ""),
     "unfold": (rearrange.unfold, ", 1, 2, 1"),

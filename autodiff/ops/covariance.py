@@ -11,7 +11,8 @@ from autodiff.ops.contraction import matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.elementwise import div
 from autodiff.ops.halves import in_float32
-from autodiff.ops.views import t, unsqueeze
+from autodiff.ops.transposes import t
+from autodiff.ops.views import unsqueeze
 from autodiff.tensor import Tensor
 
 

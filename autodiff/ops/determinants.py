@@ -17,7 +17,8 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.returned import returned
 from autodiff.ops.spectral import native_svd
 from autodiff.ops.systems import factored, inverse
-from autodiff.ops.views import alias, expand, mT, unsqueeze
+from autodiff.ops.transposes import mT
+from autodiff.ops.views import alias, expand, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 

@@ -17,7 +17,8 @@ from autodiff.ops.matrices import common_batch
 from autodiff.ops.norms import _SHARE, _norm_forward, _order, norm_slope
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.slices import index_add_, index_select
-from autodiff.ops.views import mT, select, unsqueeze, zeros_p
+from autodiff.ops.transposes import mT
+from autodiff.ops.views import select, unsqueeze, zeros_p
 from autodiff.tensor import Tensor, own, wrap
 
 _MODES = (

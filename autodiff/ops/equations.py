@@ -31,8 +31,9 @@ from autodiff.ops.out import written
 from autodiff.ops.returned import returned
 from autodiff.ops.spectral import epsilon, pseudo_inverse, svdvals
 from autodiff.ops.systems import identity, inv, solve, solved
+from autodiff.ops.transposes import mT
 from autodiff.ops.triangular import solve_triangular
-from autodiff.ops.views import mT, narrow, squeeze, unsqueeze
+from autodiff.ops.views import narrow, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 

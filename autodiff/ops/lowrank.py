@@ -11,7 +11,7 @@ from autodiff.ops.contraction import matmul
 from autodiff.ops.matrices import check_matrix
 from autodiff.ops.random import randn
 from autodiff.ops.spectral import qr, svd
-from autodiff.ops.views import mT
+from autodiff.ops.transposes import mT
 from autodiff.tensor import Tensor
 
 

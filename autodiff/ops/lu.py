@@ -21,8 +21,9 @@ from autodiff.ops.out import written, written_all
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_select
 from autodiff.ops.systems import factored, identity
+from autodiff.ops.transposes import mT
 from autodiff.ops.triangular import solve_triangular
-from autodiff.ops.views import expand, mT, narrow, unsqueeze
+from autodiff.ops.views import expand, narrow, unsqueeze
 from autodiff.tensor import Tensor, own, wrap
 
 

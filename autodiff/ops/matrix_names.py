@@ -14,8 +14,8 @@ from autodiff.ops.matrices import check_matrix
 from autodiff.ops.out import written, written_all
 from autodiff.ops.returned import returned
 from autodiff.ops.systems import inv, matrix_power
+from autodiff.ops.transposes import mT
 from autodiff.ops.triangular import factored, solve_triangular
-from autodiff.ops.views import mT
 from autodiff.tensor import Tensor
 
 

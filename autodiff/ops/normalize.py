@@ -32,7 +32,7 @@ def _forward(program: str) -> Any:
 
 def _rows_last(p: Any, mask: int) -> tuple[Any, int, list[int]]:
     """A view with the dimensions of rows behind the others, their mask then, and how to go back."""
-    kept = [d for d in range(p.ndim) if not mask >> d & 1]
+    kept = mask_dims(~mask, p.ndim)
     order = [*kept, *mask_dims(mask, p.ndim)]
     view = fresh(lib.ad_permute(p, p.ndim, order), "permute", p)
     return view, (1 << p.ndim) - (1 << len(kept)), inverse(order)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,14 +14,13 @@ from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
+from autodiff.ops.transposes import t
 from autodiff.ops.views import (
     _permute,
     _view,
     contiguous,
-    of_a_number,
     reshape,
     squeeze,
-    t,
     transpose,
     unsqueeze,
     viewed,
@@ -73,84 +71,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     torch.Size([3, 2])
     """
     return transpose(input, axis0, axis1)
-
-
-def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate.
-
-    >>> ad.zeros(4, 2, 3).adjoint().shape
-    torch.Size([4, 3, 2])
-    """
-    if input.ndim == 1:
-        raise RuntimeError(
-            "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
-        )
-    return transpose(input, -2, -1) if input.ndim else transpose(input, 0, 0)
-
-
-def mH(x: Tensor) -> Tensor:
-    """`adjoint()`.
-
-    >>> ad.zeros(5, 2, 3).mH.shape
-    torch.Size([5, 3, 2])
-    """
-    if x.ndim == 1:
-        raise RuntimeError(
-            "tensor.mH is only supported on matrices or batches of matrices. Got "
-            f"{x.ndim}-D tensor."
-        )
-    return adjoint(x)
-
-
-_reversed: Op = Op(  # .T of a matrix
-    "reversed_dims",
-    lib.ad_transpose,
-    lambda node, g: (_reversed(g, 0, 1),),
-    view=True,
-    shaped=False,
-    grad_name="PermuteBackward0",
-)
-
-
-_swapped = lib.ad_transpose
-
-
-def T(x: Tensor) -> Tensor:
-    """All dimensions reversed. A warning of others than two: `mT` transposes matrices of a batch.
-
-    >>> ad.tensor([[1, 2], [3, 4]]).T
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    n = x._p.ndim
-    if n == 2:
-        p = _swapped(x._p, 0, 1)
-        return _reversed.result(x, p, (0, 1)) if p else _reversed(x, 0, 1)
-    if n == 0:
-        of_a_number("T")
-    else:
-        warnings.warn(
-            f"x.T of a tensor of {n} dimensions is deprecated: take x.mT for a batch of matrices, "
-            "or x.permute(*range(x.ndim)[::-1]) to reverse the dimensions",
-            stacklevel=3,
-        )
-    return _permute(x, list(range(n))[::-1])
-
-
-def H(x: Tensor) -> Tensor:
-    """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others.
-
-    >>> ad.tensor([[1, 2], [3, 4]]).H
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    if x.ndim not in (0, 2):
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor."
-        )
-    if not x.ndim:
-        of_a_number("H")
-    return adjoint(x)
 
 
 def ravel(input: Tensor) -> Tensor:

@@ -16,12 +16,6 @@ from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap
 
-
-def reduce_all(kind: str, p: Any) -> Any:
-    """A new descriptor, or NULL: the reduction of all elements."""
-    return lib.ad_reduce_all(KINDS[kind], p)
-
-
 REDUCED: dict[str, ReducedLoss] = {}
 _REDUCTIONS = {kind: KINDS[kind] for kind in ("mean", "sum")}
 _pw2_reduced = lib.ad_pw2_reduced
@@ -67,7 +61,7 @@ class ReducedLoss:
 
     def _forward(self, *args: Any) -> Any:
         *ps, kind = args
-        return reduce_all(kind, self.each.call(*map(wrap, ps))._p)
+        return lib.ad_reduce_all(_REDUCTIONS[kind], self.each.call(*map(wrap, ps))._p)
 
     def _sweep(self, node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         saved = node.unpack()

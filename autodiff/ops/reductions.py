@@ -62,15 +62,19 @@ _mean_dim = Op("mean_dim", _native("mean"), lambda node, g: (_share(node, g),),
         grad_name="MeanBackward1")  # fmt: skip
 
 
+def _rows_of(node: OpNode) -> tuple[list[int], list[int]]:
+    """The order of dimensions that has the reduced ones last, and the sizes with these as one."""
+    mask, n = node.args[0], len(node.shape)
+    kept = mask_dims(~mask, n)
+    return [*kept, *mask_dims(mask, n)], [*[node.shape[d] for d in kept], _count(node)]
+
+
 def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """The product of all the others: exact also where an element is zero, and at second order."""
-    mask, n = node.args[0], x._p.ndim
-    rest = mask_dims(~mask, n)
-    order = [*rest, *mask_dims(mask, n)]
+    order, rows = _rows_of(node)
     moved = permute(x, order)
-    rows = reshape(moved, [*moved.shape[: len(rest)], _count(node)])
-    back = permute(reshape(_others_product(rows), moved.shape), inverse(order))
-    return (mul.call(_restore(node, g), back),)
+    others = reshape(_others_product(reshape(moved, rows)), moved.shape)
+    return (mul.call(_restore(node, g), permute(others, inverse(order))),)
 
 
 def _others_product(rows: Tensor) -> Tensor:
@@ -97,15 +101,14 @@ def _starts(d: int, shape: list[int]) -> list[Any]:
 
 
 def _prod_sweep(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    """The same in fewer steps."""
     (p,) = node.unpack()
-    mask, n = node.args[0], p.ndim
+    n = p.ndim
     if p.numel < 2 or n == 0:
         return _prod_rule(node, g, wrap(p))
-    rest = mask_dims(~mask, n)
-    order = [*rest, *mask_dims(mask, n)]
+    order, rows = _rows_of(node)
     moved = fresh(lib.ad_permute(p, n, order), "prod", p)
     dense = fresh(lib.ad_contiguous(moved, p.dtype), "prod", p)
-    rows = [*[node.shape[d] for d in rest], _count(node)]
     x = fresh(lib.ad_view(dense, len(rows), rows), "prod", p)
     before, behind = (
         own(lib.ad_recurrence(x, start, len(rows) - 1, k, True), "prod", x)

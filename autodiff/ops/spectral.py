@@ -19,8 +19,9 @@ from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import returned
+from autodiff.ops.transposes import mT
 from autodiff.ops.triangular import triangular
-from autodiff.ops.views import mT, narrow, unsqueeze
+from autodiff.ops.views import narrow, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 # ---- QR ----

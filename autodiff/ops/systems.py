@@ -22,7 +22,8 @@ from autodiff.ops.matrices import (
 )
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
-from autodiff.ops.views import expand, mT, squeeze, unsqueeze
+from autodiff.ops.transposes import mT
+from autodiff.ops.views import expand, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 

@@ -23,7 +23,7 @@ from autodiff.ops.matrices import (
 )
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
-from autodiff.ops.views import mT
+from autodiff.ops.transposes import mT
 from autodiff.tensor import Tensor
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,8 +64,6 @@ _permute: Op = Op(
 )
 _transpose: Op = Op("transpose", lib.ad_transpose, lambda node, g: (_transpose(g, *node.args),),
         view=True, shaped=False)  # fmt: skip
-_t: Op = Op("t", lib.ad_transpose, lambda node, g: (_t(g, 0, 1),), view=True, shaped=False,
-        grad_name="TBackward0")  # fmt: skip
 
 
 def _part(name: str, native: Callable[..., Any]) -> Op:
@@ -93,7 +90,6 @@ def _dims_named(shape: Sequence[int], mask: int) -> int:
 _unsqueeze: Op = Op("unsqueeze", lib.ad_unsqueeze,
         lambda node, g: (_squeeze(g, 1 << node.args[0]),), view=True, shaped=False)  # fmt: skip
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
-_same_t = _alias.named("TBackward0")
 
 
 def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
@@ -244,41 +240,6 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """
     d0, d1 = dim_index(dim0, input._p.ndim), dim_index(dim1, input._p.ndim)
     return _transpose.call(input, d0, d1) if input._p.ndim else _alias.call(input)
-
-
-def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; tensors of fewer dimensions as they are. RuntimeError for more.
-
-    >>> ad.tensor([[1, 2], [3, 4]]).t()
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    n = input._p.ndim
-    if n > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    return _t.call(input, 0, 1) if n == 2 else _same_t.call(input)
-
-
-def of_a_number(name: str) -> None:
-    """A warning for who transposes a tensor without dimensions."""
-    warnings.warn(
-        f"Tensor.{name} of a 0-d tensor is deprecated: it is the tensor itself", stacklevel=4
-    )
-
-
-def mT(x: Tensor) -> Tensor:
-    """The last two dimensions swapped: a view.
-
-    >>> ad.zeros(5, 2, 3).mT.shape
-    torch.Size([5, 3, 2])
-    """
-    n = x._p.ndim
-    if n == 0:
-        of_a_number("mT")
-        return _same_t(x)
-    if n < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
-    return _transpose.call(x, n - 2, n - 1)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:

@@ -13,7 +13,6 @@ import pkgutil
 import autodiff as ad
 from autodiff import ops
 from autodiff.expr import Primitive
-from autodiff.ops import losses as losses  # which fill REDUCED
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.reduced import REDUCED
 from autodiff.testing.case import Case as Case

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from golden.record_layers import Called, digest, layer, passes, tensors
+from golden.record_layers import Called, digest, layer, passes, states, tensors
 from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("every_module.json")
@@ -48,16 +48,6 @@ def pooled(nd: int, place: int) -> Case:
         line = lib.cos(lib.arange(2.0 * 5**nd, dtype=lib.float64)).reshape(1, 2, *[5] * nd)
         found = pool(line, 2, 3, return_indices=True)[place]
         return found.requires_grad_() if place == 0 else found
-
-    return make
-
-
-def states(*shapes: tuple[int, ...]) -> Case:
-    """A state of a recurrent module: a tuple of tensors, or one."""
-
-    def make(lib: Any) -> Any:
-        found = tuple(lib.randn(s, dtype=lib.float64).requires_grad_() for s in shapes)
-        return found if len(found) > 1 else found[0]
 
     return make
 
