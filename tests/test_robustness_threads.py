@@ -374,6 +374,12 @@ N = 20_000
 SPOILED: dict[str, Callable[[ad.Tensor, ad.Tensor], Any]] = {
     "multi_margin_loss": lambda at, _: nn.functional.multi_margin_loss(ad.ones(N, 4), at),
     "nll_loss": lambda at, _: nn.functional.nll_loss(ad.ones(N, 4), at),
+    "cross_entropy": lambda at, _: nn.functional.cross_entropy(
+        ad.ones(N, 4, requires_grad=True), at
+    ).backward(),
+    "ctc_loss": lambda at, _: nn.functional.ctc_loss(
+        ad.zeros(2, N, 2), ad.zeros(0, dtype=ad.int64), ad.ones(N, dtype=ad.int64), at
+    ),
     "embedding_bag": lambda at, _: nn.functional.embedding_bag(
         at, ad.ones(9, 8), ad.arange(0, N, 10), mode="sum"
     ),
