@@ -126,7 +126,51 @@ def loss_cases() -> Iterator[tuple[str, Case]]:
             )
 
 
-NUMBERS: dict[str, Case] = dict(loss_cases())
+# targets of (2, 3) and options: a weight of 0 makes nan of what is infinite, or alone in a mean
+CLASSES: list[tuple[Any, dict[str, Any]]] = [
+    ([0, 2], {"weight": [0.0, 1.0, 0.5]}),
+    ([0, 2], {"weight": [0.0, 1.0, 0.0]}),
+    ([1, 0], {"weight": [0.0, 1.0, 0.0]}),
+    ([1, 1], {"ignore_index": 1}),
+    ([1, 1], {"ignore_index": 1, "weight": [1.0, 0.0, 1.0]}),
+]
+
+
+def class_case(name: str, target: Any, options: dict[str, Any], reduction: str) -> Case:
+    """A loss of classes, of rows or of images, and its first derivative."""
+
+    def run(lib: Any) -> Any:
+        x = lib.tensor([[0.5, -1.0, INF], [-INF, 0.0, 2.0]])
+        t = lib.tensor(target)
+        found = []
+        for rows, at in ((x, t), (x.unsqueeze(2), t.unsqueeze(1))):
+            leaf = rows.clone().requires_grad_()
+            given = {k: lib.tensor(v) if k == "weight" else v for k, v in options.items()}
+            y = getattr(lib.nn.functional, name)(leaf, at, reduction=reduction, **given)
+            found += values(y, *lib.autograd.grad(y.sum(), leaf))
+        return found
+
+    return run
+
+
+NUMBERS: dict[str, Case] = {
+    **dict(loss_cases()),
+    **{
+        f"{name}-classes{i}-{reduction}-float32": class_case(name, *given, reduction)
+        for name in ("nll_loss", "cross_entropy")
+        for (i, given), reduction in itertools.product(enumerate(CLASSES), REDUCTIONS)
+    },
+    "multi_margin_loss of a float-float32": lambda lib: lib.nn.functional.multi_margin_loss(
+        lib.tensor([[0.1, 0.2, 0.8]]), lib.tensor([2]), p=2.0
+    ).item(),
+    "cross_entropy of probabilities of another dtype-float64": lambda lib: (
+        lib.nn.functional.cross_entropy(
+            lib.tensor([[0.5, -1.0]], dtype=lib.float64),
+            lib.tensor([[0.25, 0.5]]),
+            lib.tensor([1, 2]),
+        ).item()
+    ),
+}
 
 
 def call(name: str, *args: Any, **options: Any) -> Case:
@@ -151,7 +195,9 @@ ERRORS: dict[str, Case] = {
     "reduction": call("smooth_l1_loss", (2,), (2,), reduction="x"),
     "beta": call("smooth_l1_loss", (2,), (2,), beta=-1.0),
     "smooth integers": call("smooth_l1_loss", INTS, INTS),
+    "beta nan": call("smooth_l1_loss", (2,), (2,), beta=math.nan),
     "delta": call("huber_loss", (2,), (2,), delta=0.0),
+    "delta nan": call("huber_loss", (2,), (2,), delta=math.nan),
     "huber integers": call("huber_loss", INTS, INTS),
     "huber weight": call("huber_loss", (2,), (2,), weight=(3,)),
     "HuberLoss": lambda lib: lib.nn.HuberLoss(delta="x"),
@@ -224,6 +270,8 @@ TEXTS: dict[str, Case] = {
             -7:
         ],
         str(lib.nn.functional.huber_loss(lib.ones(2), lib.ones(2, dtype=lib.int64)).dtype)[-7:],
+        str(call(LOGIT, DOUBLES, (2,))(lib).dtype)[-7:],
+        str(call(LOGIT, (2,), DOUBLES)(lib).dtype)[-7:],
     ],
     "modules": lambda lib: repr(
         lib.nn.Sequential(

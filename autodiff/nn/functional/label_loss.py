@@ -222,5 +222,5 @@ def multi_margin_loss(
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    loss = _losses(x, labels, weight, p, float(margin), reduction)
+    loss = _losses(x, labels, weight, int(p), float(margin), reduction)
     return _one(loss) if target.ndim == 0 and reduction == "none" else loss

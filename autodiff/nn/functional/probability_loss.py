@@ -11,6 +11,7 @@ from autodiff.nn.functional.reduction import (
     check_constant,
     check_floating,
     check_tensors,
+    in_dtype_of,
     reduced,
     reduction_of,
 )
@@ -107,7 +108,8 @@ def binary_cross_entropy_with_logits(
         )
     given = [w for w in (pos_weight, weight) if w is not None]
     loss = losses.binary_cross_entropy_with_logits[pos_weight is not None, weight is not None]
-    return loss(reduction, input, target, *[_broadcast_weight(w, input) for w in given])
+    weights = [_broadcast_weight(w, input) for w in given]
+    return in_dtype_of(target, loss(reduction, input, target, *weights))
 
 
 def kl_div(
