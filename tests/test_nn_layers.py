@@ -315,6 +315,14 @@ def test_the_mean_of_an_empty_image_is_nan_and_no_other_pool_has_any(
             getattr(nn, refused)(1 if "Max" in refused else 2)(ad.ones(shape))
 
 
+def test_averages_of_images_without_channels_have_none() -> None:
+    assert nn.AdaptiveAvgPool1d(2)(ad.ones(2, 0, 3)).shape == (2, 0, 2)
+    assert nn.AdaptiveAvgPool2d(2)(ad.ones(2, 0, 3, 3)).shape == (2, 0, 2, 2)
+    for kind in ("Avg", "Max"):
+        with pytest.raises(RuntimeError, match="dimension 1 being empty"):
+            getattr(nn, f"Adaptive{kind}Pool3d")(2)(ad.ones(2, 0, 3, 3, 3))
+
+
 def test_parameters_without_a_shape_are_not_counted() -> None:
     lazy = nn.LazyLinear(3)
     with pytest.raises(ValueError, match="uninitialized parameter in 'numel'"):

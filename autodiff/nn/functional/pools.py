@@ -225,8 +225,9 @@ class Cover:
         if len(given) != nd:
             raise RuntimeError(f"{op}: output_size must be {nd}")
         self.whole = set(given) == {1}  # a mean, which there is of nothing, too
-        for d in range(ndim - nd - 1, ndim):
-            if d and shape[d] == 0 and not (self.whole and "avg" in op):
+        averages = "avg" in op  # of which PyTorch looks at the channels of three dimensions alone
+        for d in range(ndim - nd - (not averages or nd > 2), ndim):
+            if d and shape[d] == 0 and not (self.whole and averages):
                 raise RuntimeError(
                     f"{op}(): Expected input to have non-zero size for non-batch dimensions, but "
                     f"input has sizes {list(shape)} with dimension {d} being empty"
