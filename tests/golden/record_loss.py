@@ -195,6 +195,7 @@ ERRORS: dict[str, Case] = {
     "reduction": call("smooth_l1_loss", (2,), (2,), reduction="x"),
     "beta": call("smooth_l1_loss", (2,), (2,), beta=-1.0),
     "smooth integers": call("smooth_l1_loss", INTS, INTS),
+    "margin weight": call("multi_margin_loss", (2, 2), [0, 1], weight=DOUBLES),
     "beta nan": call("smooth_l1_loss", (2,), (2,), beta=math.nan),
     "delta": call("huber_loss", (2,), (2,), delta=0.0),
     "delta nan": call("huber_loss", (2,), (2,), delta=math.nan),
@@ -265,6 +266,11 @@ TEXTS: dict[str, Case] = {
         f"{i}-{loss[0]}-{reduction}": lambda lib, x=loss, r=reduction: _names(lib, x, r)
         for (i, loss), reduction in itertools.product(enumerate(LOSSES), REDUCTIONS)
     },
+    "row of nll_loss": lambda lib: (
+        lib.nn.functional.nll_loss(
+            lib.ones(2, requires_grad=True), lib.tensor(1), reduction="none"
+        ).grad_fn.name()
+    ),
     "promoted": lambda lib: [
         str(lib.nn.functional.smooth_l1_loss(lib.ones(2), lib.ones(2, dtype=lib.float64)).dtype)[
             -7:

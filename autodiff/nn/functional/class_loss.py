@@ -119,7 +119,8 @@ def _of_classes(
     if ndim > 2:  # PyTorch views all but images as images, and each loss as theirs
         viewed = ndim != 4 and reduction == "none"
         return titled(loss, "ViewBackward0" if viewed else "NllLoss2DBackward0")
-    return loss.reshape(()) if reduction == "none" and ndim == 1 else loss
+    one = reduction == "none" and ndim == 1
+    return titled(loss.reshape(()), "NllLossBackward0") if one else loss
 
 
 def _are_rows(logits: Any, target: Any) -> bool:

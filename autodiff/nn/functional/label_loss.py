@@ -222,5 +222,9 @@ def multi_margin_loss(
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
+    if weight is not None and weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {input.dtype.title} but found {weight.dtype.title}"
+        )
     loss = _losses(x, labels, weight, int(p), float(margin), reduction)
     return _one(loss) if target.ndim == 0 and reduction == "none" else loss
