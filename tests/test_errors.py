@@ -50,6 +50,8 @@ def minimised(**options: Any) -> None:
 OURS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: ad.empty(2**62, dtype=ad.uint8), MemoryError, "not enough memory for 46116860"),
     (lambda: ~ad.ones(2), TypeError, "integer and Boolean-type tensors, not torch.float32"),
+    (lambda: ad.tensor(1.0).size(-1), IndexError, "^Dimension specified as -1 but tensor has no"),
+    (lambda: ad.tensor(1.0).stride(3), IndexError, "^Dimension specified as 3 but tensor has no"),
     (lambda: ad.ones(3)["a"], TypeError, "invalid data type 'str'"),
     (lambda: ad.ones(3)[["a"]], TypeError, "^new\\(\\): invalid data type 'str'$"),
     (lambda: F.linear(np.ones(2), ad.ones(2, 2)), TypeError, "position 1.* not numpy.ndarray$"),

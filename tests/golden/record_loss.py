@@ -153,6 +153,10 @@ def class_case(name: str, target: Any, options: dict[str, Any], reduction: str) 
     return run
 
 
+def _leaf(lib: Any, x: list[float]) -> Any:
+    return lib.tensor(x, dtype=lib.float64, requires_grad=True)
+
+
 NUMBERS: dict[str, Case] = {
     **dict(loss_cases()),
     **{
@@ -160,6 +164,16 @@ NUMBERS: dict[str, Case] = {
         for name in ("nll_loss", "cross_entropy")
         for (i, given), reduction in itertools.product(enumerate(CLASSES), REDUCTIONS)
     },
+    "gaussian_nll_loss of an infinite variance-float64": lambda lib: derivatives(
+        lib,
+        lambda: lib.nn.functional.gaussian_nll_loss(x, lib.zeros(4), var, reduction="none"),
+        [x := _leaf(lib, [1.0, 2.0, 0.5, 3.0]), var := _leaf(lib, [INF, 2.0, 0.0, 1e-9])],
+    ),
+    "multilabel_soft_margin_loss of more weights-float32": lambda lib: (
+        lib.nn.functional.multilabel_soft_margin_loss(
+            lib.ones(2, 1), lib.ones(2, 1), lib.tensor([1.0, 3.0])
+        ).item()
+    ),
     "multi_margin_loss of a float-float32": lambda lib: lib.nn.functional.multi_margin_loss(
         lib.tensor([[0.1, 0.2, 0.8]]), lib.tensor([2]), p=2.0
     ).item(),
@@ -202,6 +216,9 @@ ERRORS: dict[str, Case] = {
     "huber integers": call("huber_loss", INTS, INTS),
     "huber weight": call("huber_loss", (2,), (2,), weight=(3,)),
     "HuberLoss": lambda lib: lib.nn.HuberLoss(delta="x"),
+    "soft margin of a number": lambda lib: lib.nn.functional.multilabel_soft_margin_loss(
+        lib.tensor(1.0), lib.tensor(1.0)
+    ),
     "bce shape": call(BCE, (2,), (3,)),
     "bce input": call(BCE, [1.5, 0.5], (2,)),
     "bce nan": call(BCE, [math.nan, 0.5], (2,)),
@@ -266,11 +283,9 @@ TEXTS: dict[str, Case] = {
         f"{i}-{loss[0]}-{reduction}": lambda lib, x=loss, r=reduction: _names(lib, x, r)
         for (i, loss), reduction in itertools.product(enumerate(LOSSES), REDUCTIONS)
     },
-    "row of nll_loss": lambda lib: (
-        lib.nn.functional.nll_loss(
-            lib.ones(2, requires_grad=True), lib.tensor(1), reduction="none"
-        ).grad_fn.name()
-    ),
+    "row of nll_loss": lambda lib: lib.nn.functional.nll_loss(
+        lib.ones(2, requires_grad=True), lib.tensor(1), reduction="none"
+    ).grad_fn.name(),
     "promoted": lambda lib: [
         str(lib.nn.functional.smooth_l1_loss(lib.ones(2), lib.ones(2, dtype=lib.float64)).dtype)[
             -7:

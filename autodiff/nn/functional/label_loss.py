@@ -134,7 +134,7 @@ def multilabel_soft_margin_loss(
     check_tensors("multilabel_soft_margin_loss", input=input, target=target)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     loss = loss if weight is None else loss * weight
-    return reduced(loss.mean(-1), reduction)
+    return reduced(loss.sum(-1) / input.size(-1), reduction)  # a weight may have more
 
 
 def _rows(name: str, input: Tensor) -> Tensor:
