@@ -147,9 +147,11 @@ def catches(code: types.CodeType, at: int) -> bool:
         return True
     steps = [*dis.get_instructions(code)]
     entries = getattr(dis.Bytecode(code), "exception_entries", None)
-    if entries is None:  # Python 3.10, which tells of no places
-        names = [step.opname for step in steps]
-        return names.count("POP_EXCEPT") > names.count("WITH_EXCEPT_START")
+    if entries is None:  # Python 3.10: a block ends where its handler is, or before
+        tried = [
+            s.argval for s in steps if s.opname == "SETUP_FINALLY" and s.offset < at < s.argval
+        ]
+        return any(s.offset in tried and s.opname in ("DUP_TOP", "POP_TOP") for s in steps)
     for entry in entries:
         if entry.start <= at < entry.end:
             handler = [step.opname for step in steps if step.offset >= entry.target]
