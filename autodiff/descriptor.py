@@ -9,7 +9,7 @@ from autodiff.changes import changes
 from autodiff.devices import CPU, check_device, device
 from autodiff.formats import layout, memory_format, strided
 from autodiff.native import error, ffi, lib, looked_at
-from autodiff.shapes import Size, dim_index
+from autodiff.shapes import Size, present_dim
 
 if TYPE_CHECKING:
     from autodiff._methods import TensorMethods
@@ -93,8 +93,7 @@ class Described(TensorMethods):
             return self.shape
         p = self._p
         n = p.ndim
-        index = dim if type(dim) is int and 0 <= dim < n else dim_index(dim, n)
-        return p.shape[index] if n else self.shape[index]
+        return p.shape[dim if type(dim) is int and 0 <= dim < n else present_dim(dim, n)]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or that of one dimension.
@@ -104,7 +103,7 @@ class Described(TensorMethods):
         """
         p = self._p
         if dim is not None:
-            return self.stride()[dim_index(dim, p.ndim)]
+            return self.stride()[present_dim(dim, p.ndim)]
         key = _stride_key(p)
         found = _strides.get(key)
         return _note_strides(key, p) if found is None else found

@@ -67,6 +67,13 @@ def dim_index(dim: SupportsIndex, ndim: int) -> int:
     return index % limit
 
 
+def present_dim(dim: SupportsIndex, ndim: int) -> int:
+    """`dim_index` where a tensor without dimensions does not have the dimensions 0 and -1."""
+    if not ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return dim_index(dim, ndim)
+
+
 def distinct_dims(dims: Sequence[int], ndim: int, name: str) -> list[int]:
     """Dimensions counted from the front. RuntimeError where one is named twice."""
     found = [dim_index(d, ndim) for d in dims]

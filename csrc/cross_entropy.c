@@ -32,9 +32,11 @@ static int64_t element_of(const block *b, int64_t i, int64_t class) {
     return b->item.each + (s->columns ? i + class * s->stride : i * s->stride + class);
 }
 
-/* What the loss of row i counts for. */
+static bool is_ignored(const task *t, int64_t i) { return t->target[i] == t->ignored; }
+
+/* What the loss of row i counts for; times a weight of 0, an infinite loss is nan. */
 static double weight_of(const task *t, int64_t i) {
-    if (t->target[i] == t->ignored) return 0;
+    if (is_ignored(t, i)) return 0;
     return t->weight ? NUMBER(t, t->weight, t->target[i]) : 1;
 }
 
@@ -73,7 +75,7 @@ static void loss_block(void *context, int64_t item) {
     ad_cpu->pw->instr[AD_OP_log][t->type](b.item.lines, logs, sum, NULL, NULL);
     for (int64_t i = first; i < first + b.item.lines; i++) {
         double weight = weight_of(t, i);
-        if (weight == 0)
+        if (is_ignored(t, i))
             memset(t->y + i * size, 0, (size_t)size);
         else if (t->type == AD_f32)
             LOSS(float);
@@ -87,7 +89,7 @@ static void loss_block(void *context, int64_t item) {
     for (int64_t i = 0; i < b.item.lines; i++) {                                                             \
         T g = ((const T *)(const void *)t->g)[(first + i) * t->g_step];                                      \
         T w = (T)weight_of(t, first + i);                                                                    \
-        ((T *)factor)[i] = w == 0 ? 0 : g / (T)t->total * w;                                                 \
+        ((T *)factor)[i] = is_ignored(t, first + i) ? 0 : g / (T)t->total * w;                               \
     }
 #define TARGETS(T)                                                                                           \
     for (int64_t i = 0; i < b.item.lines; i++) {                                                             \
@@ -320,7 +322,7 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
         T *image = AS(T, x->data) + k * x->strides[0];                                                       \
         for (const int64_t end = i + places; i < end; i++, image += step) {                                  \
             const T w = (T)weight_of(&t, i);                                                                 \
-            if (w == 0) {                                                                                    \
+            if (is_ignored(&t, i)) {                                                                         \
                 otherwise;                                                                                   \
                 continue;                                                                                    \
             }                                                                                                \

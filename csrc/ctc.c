@@ -50,9 +50,9 @@ static int run_states(const ad_call *c) {
     int status = check_lengths(m, targets, n, times, sizes, steps);
     for (int64_t i = 0; !status && i < n; i++) {
         /* what another thread wrote to since it was checked leads nowhere else */
-        const int64_t said = sizes[i] < 0 ? 0 : sizes[i], size = ad_least(said, left);
+        const int64_t read = ad_once(&sizes[i]), said = read < 0 ? 0 : read, size = ad_least(said, left);
         for (int64_t w = 0; w < width; w++) {
-            const int64_t at = w % 2 && w / 2 < size ? mine[w / 2] : m->blank;
+            const int64_t at = w % 2 && w / 2 < size ? ad_once(&mine[w / 2]) : m->blank;
             if ((uint64_t)at >= (uint64_t)m->classes) return ad_fail(AD_REFUSED, m->reasons[NO_LABEL], i, at);
             row[w * n + i] = at;
             skips[w * n + i] = at != m->blank && (w < 2 || row[(w - 2) * n + i] != at);

@@ -23,10 +23,12 @@ typedef struct {
 
 /* ---- results ---- */
 
-/* Stores where the extreme of the sequence at `base` is, and the element there. */
+/* Stores where the extreme of the sequence at `base` is, and the element there: the last place, if another
+ * thread has written meanwhile and it is nowhere. */
 static void put(const search *s, int64_t output, const char *base, int64_t place) {
     const reduction *r = &s->r;
     const int64_t size = ad_itemsize[r->x->dtype];
+    place = ad_least(place, r->length - 1);
     s->places[output] = place;
     if (!s->values) return;
     const char *from = base + ad_walk_offset(&r->folded, place) * size;

@@ -7,12 +7,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from golden.record_tensor import evaluate, recorded, themes
 
 import autodiff as ad
+from autodiff import optim
+from autodiff.nn import functional as F
 
 FUZZ = Path(__file__).parent
 
@@ -27,11 +32,32 @@ def test_raises_as_pytorch_and_says_what_is_wrong(line: str, words: str) -> None
     assert re.search(words, str(raised.value), re.DOTALL), str(raised.value)
 
 
+def minimised(**options: Any) -> None:
+    """Steps of L-BFGS with these options."""
+    x = ad.ones(2, requires_grad=True)
+    optimizer = optim.LBFGS([x], **options)
+
+    def closure() -> ad.Tensor:
+        optimizer.zero_grad()
+        loss = (x**4).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+
+
 # What PyTorch words or allows differently, or what only we have.
 OURS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: ad.empty(2**62, dtype=ad.uint8), MemoryError, "not enough memory for 46116860"),
     (lambda: ~ad.ones(2), TypeError, "integer and Boolean-type tensors, not torch.float32"),
+    (lambda: ad.tensor(1.0).size(-1), IndexError, "^Dimension specified as -1 but tensor has no"),
+    (lambda: ad.tensor(1.0).stride(3), IndexError, "^Dimension specified as 3 but tensor has no"),
     (lambda: ad.ones(3)["a"], TypeError, "invalid data type 'str'"),
+    (lambda: ad.ones(3)[["a"]], TypeError, "^new\\(\\): invalid data type 'str'$"),
+    (lambda: F.linear(np.ones(2), ad.ones(2, 2)), TypeError, "position 1.* not numpy.ndarray$"),
+    (lambda: F.pairwise_distance(ad.ones(2), date(1, 1, 1)), TypeError, "not datetime.date$"),
+    (lambda: F.relu(FUZZ), TypeError, f"not {type(FUZZ).__name__}"),
+    (lambda: minimised(lr=True), RuntimeError, "^Boolean alpha only supported for Boolean results"),
     (lambda: ad.cat([ad.tensor(1.5)], 1), RuntimeError, "zero-dimensional"),
     (lambda: ad.ones(3)[[0.5]], IndexError, "float32"),
     (lambda: ad.ones(2).to(5.5), TypeError, "float"),

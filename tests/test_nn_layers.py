@@ -273,6 +273,8 @@ def test_inits_write_outside_the_graph() -> None:
     [
         (nn.BatchNorm1d(2), (0, 2)),
         (nn.BatchNorm1d(2), (0, 2, 9)),
+        (nn.BatchNorm1d(3), (0, 2)),  # whose channels PyTorch does not count, as there are none
+        (nn.BatchNorm2d(3).eval(), (0, 2, 4, 4)),
         (nn.GroupNorm(1, 2), (0, 2, 3)),
         (nn.LayerNorm(2), (0, 2)),
         (nn.RMSNorm(2), (0, 2)),
@@ -297,6 +299,28 @@ def test_an_empty_batch_gives_parameters_a_gradient_of_zeros(
             assert p.grad.dtype is dtype
             assert not p.grad.any()
         module.zero_grad()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("1d", (2, 3, 0)), ("2d", (2, 3, 0, 4)), ("3d", (3, 2, 0, 4))]
+)
+def test_the_mean_of_an_empty_image_is_nan_and_no_other_pool_has_any(
+    kind: str, shape: tuple[int, ...]
+) -> None:
+    y = getattr(nn, f"AdaptiveAvgPool{kind}")(1)(ad.ones(shape))
+    assert y.shape == shape[: -int(kind[0])] + (1,) * int(kind[0])
+    assert y.isnan().all()
+    for refused in (f"AdaptiveAvgPool{kind}", f"AdaptiveMaxPool{kind}"):
+        with pytest.raises(RuntimeError, match="non-zero size"):
+            getattr(nn, refused)(1 if "Max" in refused else 2)(ad.ones(shape))
+
+
+def test_averages_of_images_without_channels_have_none() -> None:
+    assert nn.AdaptiveAvgPool1d(2)(ad.ones(2, 0, 3)).shape == (2, 0, 2)
+    assert nn.AdaptiveAvgPool2d(2)(ad.ones(2, 0, 3, 3)).shape == (2, 0, 2, 2)
+    for kind in ("Avg", "Max"):
+        with pytest.raises(RuntimeError, match="dimension 1 being empty"):
+            getattr(nn, f"Adaptive{kind}Pool3d")(2)(ad.ones(2, 0, 3, 3, 3))
 
 
 def test_parameters_without_a_shape_are_not_counted() -> None:

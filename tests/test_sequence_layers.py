@@ -223,3 +223,19 @@ def test_what_a_layer_gave_may_be_written_to(
         sum(output.mul_(2).square().sum() for output in outputs).backward()
         found.append([bits(z.grad) for z in (x, *layer.parameters())])
     assert found[0] == found[1]
+
+
+def test_the_cell_state_may_be_written_over_before_backward() -> None:
+    """As where a mask resets it between steps: the hidden state keeps its tanh, not it."""
+    cell = nn.LSTMCell(2, 3)
+    start = ad.randn(2, 4, 3)
+    found = []
+    for reset in (True, False):
+        h, c = start.clone().requires_grad_().unbind()
+        h, c = cell(ad.ones(4, 2), (h, c))
+        if reset:
+            c.zero_()
+        cell.zero_grad()
+        h.sum().backward()
+        found.append(cell.weight_hh.grad)
+    assert ad.equal(*found)

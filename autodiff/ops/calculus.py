@@ -15,7 +15,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.norms import _norm, vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.shapes import dim_index
+from autodiff.shapes import dim_index, present_dim
 from autodiff.tensor import Tensor
 
 
@@ -109,9 +109,7 @@ def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor
     >>> ad.trapezoid(ad.tensor([1.0, 2.0, 4.0]), ad.tensor([0.0, 1.0, 3.0]))
     tensor(7.5000)
     """
-    d = dim_index(dim, y.ndim)
-    if not y.ndim:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    d = present_dim(dim, y.ndim)
     return _areas(y, x, dx, d).sum(d) / 2
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from autodiff.expr import Expr, build, inputs
 from autodiff.ops.contraction import linear
+from autodiff.ops.elementwise import tanh
 from autodiff.ops.halves import in_float32
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import narrow
@@ -87,7 +88,7 @@ _i, _f, _g, _o, _c = inputs(5)
 _lstm_cell = PointwiseOp(
     "lstm_cell", _sigmoid(_f) * _c + _sigmoid(_i) * _tanh(_g), 4 + 1, "AddBackward0"
 )
-_lstm_out = PointwiseOp("lstm_out", _sigmoid(_i) * _tanh(_f), 2, "MulBackward0")
+_lstm_out = PointwiseOp("lstm_out", _sigmoid(_i) * _f, 2, "MulBackward0")
 _rnn_cells = {
     "RNN_TANH": PointwiseOp("rnn_tanh_cell", _tanh(_i + _f), 2, "TanhBackward0"),
     "RNN_RELU": PointwiseOp("rnn_relu_cell", build("relu", _i + _f), 2, "ReluBackward0"),
@@ -119,5 +120,5 @@ def cell_step(
     both = gates + hidden
     i, f, g, o = (narrow(both, 1, k * n, n) for k in range(4))
     c = _lstm_cell.call(i, f, g, o, state[1])
-    h = _lstm_out.call(o, c)
+    h = _lstm_out.call(o, tanh.call(c))  # which keeps no c: callers write over it
     return (h if proj is None else linear(h, proj), c)

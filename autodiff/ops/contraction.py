@@ -191,9 +191,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    for name, x in (("input", input), ("weight", weight), ("bias", bias)):
+    for i, (name, x) in enumerate((("input", input), ("weight", weight), ("bias", bias)), 1):
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
-            raise must_be("linear", name, "Tensor", x)
+            raise must_be("linear", name, "Tensor", x, i)
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
         folded = ""
         if weight.ndim == 2 and input.ndim > 1:  # as PyTorch tells of them

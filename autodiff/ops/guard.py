@@ -310,13 +310,17 @@ def must_be(function: str, name: str, kind: str, value: Any, position: int = 0) 
     return TypeError(f"{function}(): argument '{name}'{place} must be {kind}, not {kind_of(value)}")
 
 
+_BY_CLASS = 1 << 9  # of types that are no part of a module of C, whose names CPython tells in full
+
+
 def kind_of(value: Any) -> str:
     """The name of a value's type, and of another library's tensors how to take them."""
     kind = type(value)
     if takes_part(kind) and not torch_function.functions:
         return f"{kind.__name__}, before autodiff.overrides.install() was called"
     if kind.__name__ != "Tensor" or isinstance(value, Tensor):
-        return kind.__name__
+        declared = kind.__flags__ & _BY_CLASS or kind.__module__ == "builtins"
+        return kind.__name__ if declared else f"{kind.__module__}.{kind.__name__}"
     return f"{kind.__module__}.Tensor (from_dlpack shares its memory)"
 
 

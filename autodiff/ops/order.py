@@ -9,7 +9,7 @@ from typing import Any
 from autodiff.descriptor import fresh
 from autodiff.native import NULL, error, lib
 from autodiff.ops.base import Op, OpNode
-from autodiff.shapes import dim_index, distinct_dims, sizes_of
+from autodiff.shapes import dim_index, distinct_dims, present_dim, sizes_of
 from autodiff.tensor import Tensor
 
 _flip: Op = Op("flip", lambda p, dims: lib.ad_flip(p, len(dims), dims),
@@ -136,7 +136,5 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
         return _roll.result(input, y, (given, along))
     failure = error("roll", p)
     for d in along:
-        dim_index(d, p.ndim)
-        if not p.ndim:
-            raise IndexError(f"Dimension specified as {d} but tensor has no dimensions")
+        present_dim(d, p.ndim)
     raise failure

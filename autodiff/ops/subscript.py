@@ -26,6 +26,8 @@ _shape_key, _select_p, _slice_p = lib.ad_shape_key, lib.ad_select, lib.ad_slice
 def _as_index(item: Any) -> Tensor:
     """A list, range, array or tensor as an int64 or bool tensor."""
     if isinstance(item, (list, tuple, range)):
+        if item and isinstance(item[0], str):
+            raise TypeError("new(): invalid data type 'str'")
         x = tensor(list(item), dtype=None if len(item) else dtypes.int64)
     else:
         x = as_tensor(item)

@@ -129,7 +129,7 @@ class LBFGS(Optimizer):
         first = 0
         for x in self.param_groups[0]["params"]:
             part = d[first : first + x.numel()]
-            x.add_(part.reshape(x.shape), alpha=float(t))
+            x.add_(part.reshape(x.shape), alpha=t.item() if isinstance(t, Tensor) else t)
             first += x.numel()
 
     def _evaluator(self, closure: Callable[[], Any], d: Tensor) -> Callable[[Any], _Point]:

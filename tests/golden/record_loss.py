@@ -126,7 +126,65 @@ def loss_cases() -> Iterator[tuple[str, Case]]:
             )
 
 
-NUMBERS: dict[str, Case] = dict(loss_cases())
+# targets of (2, 3) and options: a weight of 0 makes nan of what is infinite, or alone in a mean
+CLASSES: list[tuple[Any, dict[str, Any]]] = [
+    ([0, 2], {"weight": [0.0, 1.0, 0.5]}),
+    ([0, 2], {"weight": [0.0, 1.0, 0.0]}),
+    ([1, 0], {"weight": [0.0, 1.0, 0.0]}),
+    ([1, 1], {"ignore_index": 1}),
+    ([1, 1], {"ignore_index": 1, "weight": [1.0, 0.0, 1.0]}),
+]
+
+
+def class_case(name: str, target: Any, options: dict[str, Any], reduction: str) -> Case:
+    """A loss of classes, of rows or of images, and its first derivative."""
+
+    def run(lib: Any) -> Any:
+        x = lib.tensor([[0.5, -1.0, INF], [-INF, 0.0, 2.0]])
+        t = lib.tensor(target)
+        found = []
+        for rows, at in ((x, t), (x.unsqueeze(2), t.unsqueeze(1))):
+            leaf = rows.clone().requires_grad_()
+            given = {k: lib.tensor(v) if k == "weight" else v for k, v in options.items()}
+            y = getattr(lib.nn.functional, name)(leaf, at, reduction=reduction, **given)
+            found += values(y, *lib.autograd.grad(y.sum(), leaf))
+        return found
+
+    return run
+
+
+def _leaf(lib: Any, x: list[float]) -> Any:
+    return lib.tensor(x, dtype=lib.float64, requires_grad=True)
+
+
+NUMBERS: dict[str, Case] = {
+    **dict(loss_cases()),
+    **{
+        f"{name}-classes{i}-{reduction}-float32": class_case(name, *given, reduction)
+        for name in ("nll_loss", "cross_entropy")
+        for (i, given), reduction in itertools.product(enumerate(CLASSES), REDUCTIONS)
+    },
+    "gaussian_nll_loss of an infinite variance-float64": lambda lib: derivatives(
+        lib,
+        lambda: lib.nn.functional.gaussian_nll_loss(x, lib.zeros(4), var, reduction="none"),
+        [x := _leaf(lib, [1.0, 2.0, 0.5, 3.0]), var := _leaf(lib, [INF, 2.0, 0.0, 1e-9])],
+    ),
+    "multilabel_soft_margin_loss of more weights-float32": lambda lib: (
+        lib.nn.functional.multilabel_soft_margin_loss(
+            lib.ones(2, 1), lib.ones(2, 1), lib.tensor([1.0, 3.0])
+        ).item()
+    ),
+    "multi_margin_loss of a float-float32": lambda lib: lib.nn.functional.multi_margin_loss(
+        lib.tensor([[0.1, 0.2, 0.8]]), lib.tensor([2]), p=2.0
+    ).item(),
+    "cross_entropy of probabilities of another dtype-float64": lambda lib: (
+        lib.nn.functional.cross_entropy(
+            lib.tensor([[0.5, -1.0]], dtype=lib.float64),
+            lib.tensor([[0.25, 0.5]]),
+            lib.tensor([1, 2]),
+        ).item()
+    ),
+}
 
 
 def call(name: str, *args: Any, **options: Any) -> Case:
@@ -151,10 +209,16 @@ ERRORS: dict[str, Case] = {
     "reduction": call("smooth_l1_loss", (2,), (2,), reduction="x"),
     "beta": call("smooth_l1_loss", (2,), (2,), beta=-1.0),
     "smooth integers": call("smooth_l1_loss", INTS, INTS),
+    "margin weight": call("multi_margin_loss", (2, 2), [0, 1], weight=DOUBLES),
+    "beta nan": call("smooth_l1_loss", (2,), (2,), beta=math.nan),
     "delta": call("huber_loss", (2,), (2,), delta=0.0),
+    "delta nan": call("huber_loss", (2,), (2,), delta=math.nan),
     "huber integers": call("huber_loss", INTS, INTS),
     "huber weight": call("huber_loss", (2,), (2,), weight=(3,)),
     "HuberLoss": lambda lib: lib.nn.HuberLoss(delta="x"),
+    "soft margin of a number": lambda lib: lib.nn.functional.multilabel_soft_margin_loss(
+        lib.tensor(1.0), lib.tensor(1.0)
+    ),
     "bce shape": call(BCE, (2,), (3,)),
     "bce input": call(BCE, [1.5, 0.5], (2,)),
     "bce nan": call(BCE, [math.nan, 0.5], (2,)),
@@ -219,11 +283,16 @@ TEXTS: dict[str, Case] = {
         f"{i}-{loss[0]}-{reduction}": lambda lib, x=loss, r=reduction: _names(lib, x, r)
         for (i, loss), reduction in itertools.product(enumerate(LOSSES), REDUCTIONS)
     },
+    "row of nll_loss": lambda lib: lib.nn.functional.nll_loss(
+        lib.ones(2, requires_grad=True), lib.tensor(1), reduction="none"
+    ).grad_fn.name(),
     "promoted": lambda lib: [
         str(lib.nn.functional.smooth_l1_loss(lib.ones(2), lib.ones(2, dtype=lib.float64)).dtype)[
             -7:
         ],
         str(lib.nn.functional.huber_loss(lib.ones(2), lib.ones(2, dtype=lib.int64)).dtype)[-7:],
+        str(call(LOGIT, DOUBLES, (2,))(lib).dtype)[-7:],
+        str(call(LOGIT, (2,), DOUBLES)(lib).dtype)[-7:],
     ],
     "modules": lambda lib: repr(
         lib.nn.Sequential(

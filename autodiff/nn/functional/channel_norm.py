@@ -73,7 +73,8 @@ def _check_batch(
         sign = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {sign}, but got {eps}")
     check_floating("batch_norm", input)
-    _check(input, channels, running_mean, running_var, weight, bias)
+    if input._p.numel:  # of nothing, PyTorch looks at no other number than the first
+        _check(input, channels, running_mean, running_var, weight, bias)
 
 
 def _fit(input: Any, *given: Any) -> bool:
@@ -151,12 +152,13 @@ def batch_norm(
             return through_float32(batch_norm, input, *given, training, momentum, eps)
         _check_batch(input, *given, training, eps)
     _check_running("batch_norm", running_mean, running_var)
+    count = input._p.numel
+    if not count:
+        y = input if weight is None else input * weight[0]
+        return y.clone() if bias is None else y + bias[0]
     if not training and running_mean is not None and running_var is not None:
         mean, var = running_mean, running_var
         return fixed_norm(input, mean, var, weight, bias, eps)
-    count = input._p.numel
-    if not count:
-        return affine(input, *_affine(input, weight, bias))
     y, normal = rows.batch_norm(input, *_affine(input, weight, bias), eps)
     if running_mean is not None and running_var is not None:
         with no_grad():

@@ -55,14 +55,18 @@ def _check_weight(input: Tensor, weight: Tensor) -> None:
     classes = x.shape[x.ndim > 1]
     if w.ndim == 1 and w.numel == classes and w.dtype == x.dtype:
         return
+    _check_weight_shape(weight, classes)
+    if weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {input.dtype.title} but found {weight.dtype.title}"
+        )
+
+
+def _check_weight_shape(weight: Tensor, classes: int) -> None:
     if weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
             f"got weight tensor of shape: {list(weight.shape)}"
-        )
-    if weight.dtype is not input.dtype:
-        raise RuntimeError(
-            f"expected scalar type {input.dtype.title} but found {weight.dtype.title}"
         )
 
 
@@ -115,7 +119,8 @@ def _of_classes(
     if ndim > 2:  # PyTorch views all but images as images, and each loss as theirs
         viewed = ndim != 4 and reduction == "none"
         return titled(loss, "ViewBackward0" if viewed else "NllLoss2DBackward0")
-    return loss.reshape(()) if reduction == "none" and ndim == 1 else loss
+    one = reduction == "none" and ndim == 1
+    return titled(loss.reshape(()), "NllLossBackward0") if one else loss
 
 
 def _are_rows(logits: Any, target: Any) -> bool:
@@ -252,10 +257,10 @@ def _probability_loss(
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
-    if weight is not None:
-        _check_weight(input, weight)
     dim = _class_dim(input)
     classes = input.shape[dim]
+    if weight is not None:
+        _check_weight_shape(weight, classes)
     if label_smoothing > 0.0:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     products = normalize.log_softmax(input, dim) * target

@@ -7,6 +7,7 @@ from typing import Any
 from autodiff.dtypes import HALVES, float32, promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
 from autodiff.linalg import vector_norm
+from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.declare import where
@@ -21,15 +22,6 @@ from autodiff.tensor import Tensor
 __all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance"]
 
 
-def _check(function: str, **given: Any) -> None:
-    for position, (name, x) in enumerate(given.items(), 1):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{function}(): argument '{name}' (position {position}) must be Tensor, not "
-                f"{type(x).__name__}"
-            )
-
-
 @called("NormBackward1")
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
@@ -39,7 +31,7 @@ def pairwise_distance(
     >>> F.pairwise_distance(ad.tensor([3.0, 0.0]), ad.tensor([0.0, 4.0]), eps=0)
     tensor(5.)
     """
-    _check("pairwise_distance", x1=x1, x2=x2)
+    check_tensors("pairwise_distance", x1=x1, x2=x2)
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
@@ -50,7 +42,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> F.cosine_similarity(ad.tensor([[1.0, 0.0]]), ad.tensor([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    _check("cosine_similarity", x1=x1, x2=x2)
+    check_tensors("cosine_similarity", x1=x1, x2=x2)
     d = promote_types(x1.dtype, x2.dtype)
     if not d.is_floating_point:
         raise RuntimeError(
@@ -96,7 +88,7 @@ def normalize(
     >>> F.normalize(ad.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    _check("normalize", input=input)
+    check_tensors("normalize", input=input)
     y = input / vector_norm(input, 2 if p is None else p, dim, keepdim=True).clamp(min=eps)
     return written("normalize", out, y, input)
 
@@ -107,9 +99,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> F.bilinear(ad.ones(5, 2), ad.ones(5, 3), ad.ones(4, 2, 3)).shape
     torch.Size([5, 4])
     """
-    _check("bilinear", input1=input1, input2=input2, weight=weight)
+    check_tensors("bilinear", input1=input1, input2=input2, weight=weight)
     if bias is not None:
-        _check("bilinear", bias=bias)
+        check_tensors("bilinear", bias=bias)
     if input1.ndim != input2.ndim:
         raise RuntimeError(
             f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"

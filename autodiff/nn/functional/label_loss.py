@@ -134,7 +134,7 @@ def multilabel_soft_margin_loss(
     check_tensors("multilabel_soft_margin_loss", input=input, target=target)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     loss = loss if weight is None else loss * weight
-    return reduced(loss.mean(-1), reduction)
+    return reduced(loss.sum(-1) / input.size(-1), reduction)  # a weight may have more
 
 
 def _rows(name: str, input: Tensor) -> Tensor:
@@ -222,5 +222,9 @@ def multi_margin_loss(
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    loss = _losses(x, labels, weight, p, float(margin), reduction)
+    if weight is not None and weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {input.dtype.title} but found {weight.dtype.title}"
+        )
+    loss = _losses(x, labels, weight, int(p), float(margin), reduction)
     return _one(loss) if target.ndim == 0 and reduction == "none" else loss

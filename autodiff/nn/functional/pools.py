@@ -224,8 +224,10 @@ class Cover:
         given = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes] * nd
         if len(given) != nd:
             raise RuntimeError(f"{op}: output_size must be {nd}")
-        for d in range(ndim - nd - 1, ndim):
-            if d and shape[d] == 0:
+        self.whole = set(given) == {1}  # a mean, which there is of nothing, too
+        averages = "avg" in op  # of which PyTorch looks at the channels of three dimensions alone
+        for d in range(ndim - nd - (not averages or nd > 2), ndim):
+            if d and shape[d] == 0 and not (self.whole and averages):
                 raise RuntimeError(
                     f"{op}(): Expected input to have non-zero size for non-batch dimensions, but "
                     f"input has sizes {list(shape)} with dimension {d} being empty"
@@ -246,7 +248,6 @@ class Cover:
                 f"{{{', '.join(map(str, result))}}}"
             )
         self.result = result
-        self.whole = 0 not in self.image and set(result) == {1}
         self._sums: Sums | None = None
         self.plan: Plan | None = None
         if max(*self.image, *self.result) < LONG and "max" in op:

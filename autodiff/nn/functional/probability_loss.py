@@ -6,11 +6,13 @@ import math
 import warnings
 
 from autodiff.expr import build, inputs
+from autodiff.grad_mode import no_grad
 from autodiff.native import refuse_any
 from autodiff.nn.functional.reduction import (
     check_constant,
     check_floating,
     check_tensors,
+    in_dtype_of,
     reduced,
     reduction_of,
 )
@@ -107,7 +109,8 @@ def binary_cross_entropy_with_logits(
         )
     given = [w for w in (pos_weight, weight) if w is not None]
     loss = losses.binary_cross_entropy_with_logits[pos_weight is not None, weight is not None]
-    return loss(reduction, input, target, *[_broadcast_weight(w, input) for w in given])
+    weights = [_broadcast_weight(w, input) for w in given]
+    return in_dtype_of(target, loss(reduction, input, target, *weights))
 
 
 def kl_div(
@@ -172,9 +175,10 @@ def gaussian_nll_loss(
             raise ValueError("var is of incorrect size")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(reduction + " is not valid")
-    held = var.detach()
-    refuse_any((held < 0)._p, ValueError, "var has negative entry/entries")
-    spread = var + (held.clamp(min=eps) - held)  # the gradient goes through the clamp
+    refuse_any((var < 0)._p, ValueError, "var has negative entry/entries")
+    spread = var.clone()
+    with no_grad():  # the gradient goes through the clamp
+        spread.clamp_(min=eps)
     loss = (spread.log() + (input - target) ** 2 / spread) * 0.5
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 

@@ -83,6 +83,6 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 def in_dtype_of(input: Tensor, loss: Tensor) -> Tensor:
-    """A loss in its input's dtype, where its target's is wider."""
+    """A loss in the dtype of one of its operands, where the other's is wider."""
     floats = input.is_floating_point() and loss.dtype is not input.dtype
     return to_dtype(loss, input.dtype) if floats else loss

@@ -102,7 +102,7 @@ def smooth_l1_loss(
     warn_of_broadcast(input, target)
     if beta == 0.0:
         return reduced(loss_terms.absolute_error.call(input, target), reduction)
-    if beta < 0.0:
+    if not beta >= 0.0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     return _of_errors(losses.smooth_l1, "smooth_l1_cpu", input, target, beta, reduction)
 
@@ -124,7 +124,7 @@ def huber_loss(
     reduction = reduction_of(None, None, reduction)
     check_tensors("huber_loss", input=input, target=target)
     warn_of_broadcast(input, target)
-    if delta <= 0.0:
+    if not delta > 0.0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
         loss = _of_errors(losses.huber, "huber_cpu", input, target, delta, reduction)
