@@ -82,7 +82,7 @@ class Lowering:
         """An instruction on floats and those it reads as one with their bits, if there is one."""
         op, of = self.row(args[0])
         if name == "minimum" and op == "maximum":
-            return "clamp", (*of, args[1])
+            return "limited", (*of, args[1])
         if name != "where" or op not in ("lt", "le"):
             return name, args
         zero, (_, yes, no) = self.constant(0, type_), args

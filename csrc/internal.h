@@ -243,7 +243,7 @@ typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
 typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
 
 /* The instructions that kernels for numbers are among, and which comparison one of f32 is, or -1. */
-enum { AD_BY_NUMBER_END = AD_OP_clamp + 1, AD_N_COMPARISONS = AD_OP_ne - AD_OP_lt + 1 };
+enum { AD_BY_NUMBER_END = AD_OP_limited + 1, AD_N_COMPARISONS = AD_OP_ne - AD_OP_lt + 1 };
 static inline int ad_comparison(int op, int type) {
     return type == AD_f32 && op >= AD_OP_lt && op <= AD_OP_ne ? op - AD_OP_lt : -1;
 }

@@ -44,7 +44,7 @@ static double least(double a, double b) { return a != a ? a : b != b ? b : a < b
 static double most(double a, double b) { return a != a ? a : b != b ? b : a > b ? a : b; }
 REAL(2, minimum, least(a, b))
 REAL(2, maximum, most(a, b))
-REAL(3, clamp, least(most(a, b), c))
+REAL(3, limited, least(most(a, b), c))
 
 /* i64 in 128 bits, where nothing overflows, then cut to 64 */
 typedef __int128 wide;

@@ -6,7 +6,7 @@
 #define AD_BY_NUMBER                                                                                         \
     AD_EITHER(add, 2) AD_EITHER(sub, 2) AD_EITHER(mul, 2) AD_EITHER(div, 2)                                  \
     AD_EITHER(minimum, 2) AD_EITHER(maximum, 2) AD_EITHER(keep_le, 3) AD_EITHER(drop_le, 3)                  \
-    AD_NUMBER(sloped, 3, 4) AD_NUMBER(clamp, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)
+    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)
 /* clang-format on */
 #define AD_EITHER(name, arity) AD_NUMBER(name, arity, 1) AD_NUMBER(name, arity, 2)
 
