@@ -39,6 +39,7 @@ _OF_INTEGERS: dict[str, int | None] = {
     "isfinite": 1,
 }
 INSTRUCTIONS = numbered(lib.ad_instr_name)
+NAMES = {op: name for name, op in INSTRUCTIONS.items()}
 
 # A register in the making: ("in", i, type), ("const", type, bits) or ("code", row).
 Token = tuple[Any, ...]
@@ -65,6 +66,8 @@ class Lowering:
 
     def emit(self, name: str, type_: int, *args: Token) -> Token:
         """A row of code; the same row twice is computed once."""
+        if type_ != I64:
+            name, args = self.in_one(name, type_, args)
         row = (INSTRUCTIONS[name], type_, args)
         if name in _COMMUTE and (swapped := (row[0], type_, args[::-1])) in self.rows:
             return self.rows[swapped]
@@ -72,6 +75,32 @@ class Lowering:
             self.rows[row] = ("code", len(self.code))
             self.code.append(row)
         return self.rows[row]
+
+    def in_one(
+        self, name: str, type_: int, args: tuple[Token, ...]
+    ) -> tuple[str, tuple[Token, ...]]:
+        """An instruction on floats and those it reads as one with their bits, if there is one."""
+        op, of = self.row(args[0])
+        if name == "minimum" and op == "maximum":
+            return "limited", (*of, args[1])
+        if name != "where" or op not in ("lt", "le"):
+            return name, args
+        zero, (_, yes, no) = self.constant(0, type_), args
+        if no == zero:
+            return f"keep_{op}", (*of, yes)
+        if yes == zero:
+            return f"drop_{op}", (*of, no)
+        times, factors = self.row(no)
+        if op == "lt" and of[0] == zero and times == "mul" and factors[0] == yes:
+            return "sloped", (yes, of[1], factors[1])
+        return name, args
+
+    def row(self, token: Token) -> tuple[str, tuple[Token, ...]]:
+        """The instruction that makes a value and what that reads, if one does."""
+        if token[0] != "code":
+            return "", ()
+        op, _, args = self.code[token[1]]
+        return NAMES[op], args
 
     def constant(self, number: Any, type_: int) -> Token:
         """A number in a register type."""
@@ -214,8 +243,8 @@ class Lowering:
 
     def negated(self, token: Token) -> Token | None:
         """What the value is the negation of, if its row is one."""
-        op, _, args = self.code[token[1]] if token[0] == "code" else (-1, 0, ())
-        return args[0] if op == INSTRUCTIONS["neg"] else None
+        op, args = self.row(token)
+        return args[0] if op == "neg" else None
 
     def cast(self, value: Value, operand: Operand) -> Value:
         """A value converted to a dtype."""

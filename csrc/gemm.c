@@ -168,7 +168,7 @@ static void run_few(const ad_product *g, int64_t first, int64_t end) {
         x[r] = g->a.data + i * g->a.row * g->size;
         c[r] = g->c + (i * g->c_row + first) * g->size;
     }
-    g->kernels->few(end - first, g->k, x, g->b.data + first * g->b.col * g->size, g->b.col, c);
+    g->kernels->few[g->m > 4](end - first, g->k, x, g->b.data + first * g->b.col * g->size, g->b.col, c);
 }
 
 typedef struct {
@@ -238,10 +238,12 @@ static bool b_is_turned(const ad_product *g) {
     return g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
 }
 
+/* More than 4 rows are few where B does not stay in L2. */
 static bool is_few(const ad_product *g) {
     const int64_t vector = vector_width(g);
-    return b_is_turned(g) && g->m <= AD_FEW_ROWS && g->a.col == 1 && vector > 1 && g->n >= vector &&
-           g->k >= vector;
+    const bool far = (double)g->k * (double)g->n * (double)g->size > NEAR;
+    return b_is_turned(g) && g->m <= (far ? AD_FEW_ROWS : 4) && g->a.col == 1 && vector > 1 &&
+           g->n >= vector && g->k >= vector;
 }
 
 static bool is_across(const ad_product *g) {

@@ -40,11 +40,11 @@ typedef void ad_pack_fn(int64_t k, int lanes, const void *src, int64_t lane, int
 typedef void ad_dots_fn(int64_t n, int64_t k, const void *x, int64_t x_step, const void *y, int64_t row,
                         int64_t step, void *c);
 
-/* The same of AD_FEW_ROWS rows of x at a time, whose elements, as those of rows of y, lie side by side; n is
- * no less than a vector. */
+/* The same of 4, or of AD_FEW_ROWS, rows of x at a time, whose elements, as those of rows of y, lie side by
+ * side; n is no less than a vector. */
 typedef void ad_few_fn(int64_t n, int64_t k, const void *const *x, const void *y, int64_t row,
                        void *const *c);
-#define AD_FEW_ROWS 4
+#define AD_FEW_ROWS 8
 
 /* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), which are
  * AD_CORRELATE_FEW or correlate_taps, goes on with the products of g[i] and x[offsets[j] + i] of the i in
@@ -65,7 +65,7 @@ typedef struct {
     ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */
     ad_pack_fn *pack;
     ad_dots_fn *dots;
-    ad_few_fn *few;
+    ad_few_fn *few[2];
     /* Tiles that read A, or B, at offsets; a bias of the latter is one of each row. Some numbers of rows are
      * NULL. */
     ad_tile_fn *a_at[AD_TILE_ROWS][AD_TILE_VECTORS + 1];

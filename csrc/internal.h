@@ -245,7 +245,7 @@ typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
 typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
 
 /* The instructions that kernels for numbers are among, and which comparison one of f32 is, or -1. */
-enum { AD_BY_NUMBER_END = AD_OP_maximum + 1, AD_N_COMPARISONS = AD_OP_ne - AD_OP_lt + 1 };
+enum { AD_BY_NUMBER_END = AD_OP_limited + 1, AD_N_COMPARISONS = AD_OP_ne - AD_OP_lt + 1 };
 static inline int ad_comparison(int op, int type) {
     return type == AD_f32 && op >= AD_OP_lt && op <= AD_OP_ne ? op - AD_OP_lt : -1;
 }
@@ -255,8 +255,8 @@ typedef struct {
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
     ad_compare_fn *compare[AD_N_COMPARISONS];
-    /* with a, or b, a number that meets all n elements; NULL where that is no gain. Of fma: b and c, or c */
-    ad_pw_fn *number[AD_BY_NUMBER_END][2][2]; /* f32, f64 */
+    /* with numbers that meet all n elements as operands: a, b, c, or b and c (ad_by_number); f32, f64 */
+    ad_pw_fn *number[AD_BY_NUMBER_END][2][4];
     ad_compare_fn *compare_number[AD_N_COMPARISONS][2];
     ad_compare_fn *truth[4];     /* of bools: not, and, or, xor */
     ad_pw_fn *where[AD_N_TYPES]; /* with a of bools in memory */
@@ -273,6 +273,11 @@ typedef struct {
     void (*transpose[2])(int64_t rows, int64_t cols, void *dst, int64_t dst_row, const void *src,
                          int64_t src_col, bool past);
 } ad_pw_kernels;
+/* The kernel of an instruction whose operands are numbers where `which` has their bit; NULL for none. */
+static inline ad_pw_fn *ad_by_number(const ad_pw_kernels *pw, int op, int type, int which) {
+    if (op >= AD_BY_NUMBER_END || type == AD_i64 || !which || (which != 1 && which & 1)) return NULL;
+    return pw->number[op][type][which >> 1];
+}
 /* What reductions are made of. Elements are of a register type; strides count elements. */
 #define AD_FOLDS AD_FOLD(sum) AD_FOLD(prod) AD_FOLD(max) AD_FOLD(min)
 enum {

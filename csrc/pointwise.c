@@ -89,18 +89,13 @@ static inline void note_whole(uint8_t *read, int reg) {
 
 /* The kernel of an instruction: where there is one, that for operands which are numbers. */
 static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
-    const ad_pw_kernels *pw = ad_cpu->pw;
-    const bool a = read[in->a] != VARIES, b = read[in->b] != VARIES, c = read[in->c] != VARIES;
-    ad_pw_fn *found = NULL;
-    if (in->op >= AD_BY_NUMBER_END || in->type == AD_i64)
-        found = NULL;
-    else if (in->op == AD_OP_fma)
-        found = a || !c ? NULL : pw->number[in->op][in->type][!b];
-    else if (a != b)
-        found = pw->number[in->op][in->type][b];
+    const uint16_t regs[] = {in->a, in->b, in->c};
+    int numbers = 0;
+    for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= (read[regs[k]] != VARIES) << k;
+    ad_pw_fn *found = ad_by_number(ad_cpu->pw, in->op, in->type, numbers);
     if (found) return found;
     note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
-    return pw->instr[in->op][in->type];
+    return ad_cpu->pw->instr[in->op][in->type];
 }
 
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {

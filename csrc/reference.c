@@ -40,8 +40,11 @@ REAL(1, rsqrt, 1 / sqrt(a))
 REAL(2, truncdiv, trunc(a / b))
 REAL(2, fmod, fmod(a, b))
 REAL(2, pow, pow(a, b))
-REAL(2, minimum, a != a ? a : b != b ? b : a < b ? a : b)
-REAL(2, maximum, a != a ? a : b != b ? b : a > b ? a : b)
+static double least(double a, double b) { return a != a ? a : b != b ? b : a < b ? a : b; }
+static double most(double a, double b) { return a != a ? a : b != b ? b : a > b ? a : b; }
+REAL(2, minimum, least(a, b))
+REAL(2, maximum, most(a, b))
+REAL(3, limited, least(most(a, b), c))
 
 /* i64 in 128 bits, where nothing overflows, then cut to 64 */
 typedef __int128 wide;
@@ -115,6 +118,11 @@ BOTH(2, le, a <= b)
 BOTH(2, eq, a == b)
 BOTH(2, ne, a != b)
 BOTH(3, where, a != 0 ? b : c)
+REAL(3, keep_lt, a < b ? c : 0)
+REAL(3, keep_le, a <= b ? c : 0)
+REAL(3, drop_lt, a < b ? 0 : c)
+REAL(3, drop_le, a <= b ? 0 : c)
+REAL(3, sloped, 0 < b ? a : a * c)
 BOTH(1, logical_not, a == 0)
 BOTH(2, logical_and, a != 0 && b != 0)
 BOTH(2, logical_or, a != 0 || b != 0)

@@ -65,20 +65,20 @@ static bool choose_kernel(single *s, int arity) {
     int numbers = 0;
     for (int k = 0; k < arity; k++) numbers |= (s->in[k].strides[0] == 0) << k;
     if (l->shape[0] == 1) numbers = 0;
-    if (in->op == AD_OP_fma && numbers) numbers = numbers == 6 ? 1 : numbers == 4 ? 2 : 3; /* b and c, or c */
-    if (numbers > 2) return false;
     s->compare = NULL;
     if (s->truths) {
         s->compare = numbers ? NULL : pw->truth[in->op - AD_OP_logical_not];
     } else if (l->program->compares) {
         const int which = ad_comparison(in->op, in->type);
-        s->compare = numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which];
+        s->compare = numbers == 3 ? NULL
+                     : numbers    ? pw->compare_number[which][numbers - 1]
+                                  : pw->compare[which];
     } else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
         s->kernel = numbers || l->in[in->a].uniform ? NULL : pw->where[in->type];
     else if (!numbers)
         s->kernel = pw->instr[in->op][in->type];
-    else if (in->op < AD_BY_NUMBER_END && in->type != AD_i64)
-        s->kernel = pw->number[in->op][in->type][numbers - 1];
+    else
+        s->kernel = ad_by_number(pw, in->op, in->type, numbers);
     return s->kernel || s->compare;
 }
 

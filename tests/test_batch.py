@@ -127,6 +127,19 @@ def test_a_row_of_a_product_has_the_same_bits_in_any_batch(
         check_rows(lambda x: x @ w.t().contiguous(), a, some)
 
 
+@pytest.mark.parametrize(
+    ("columns", "width", "d"), [(701, 603, ad.float32), (450, 461, ad.float64)]
+)
+def test_a_few_rows_times_a_matrix_past_the_caches_have_the_bits_of_each(
+    columns: int, width: int, d: ad.dtype
+) -> None:
+    a, w = numbers((9, width), 3, d), numbers((columns, width), 4, d)
+    each = [payload(functional.linear(row, w, w[0, 0].expand(columns))) for row in a]
+    for rows in range(2, 10):
+        y = functional.linear(a[:rows], w, w[0, 0].expand(columns))
+        assert [payload(row) for row in y] == each[:rows]
+
+
 @settings(max_examples=100)
 @given(
     batch=st.integers(1, 12),

@@ -280,6 +280,38 @@ def test_sums_of_negations_are_those_of_parts(d: ad.dtype):
         assert bits(ad.pointwise(f)(x, y)) == bits(f(x, y))
 
 
+IN_ONE: list[Function] = [  # what lower.py makes one instruction of
+    lambda x, y, z: ad.where(x < y, z, 0.0),
+    lambda x, y, z: ad.where(x <= y, z, 0.0),
+    lambda x, y, z: ad.where(x < y, 0.0, z),
+    lambda x, y, z: ad.where(x <= y, 0.0, z),
+    lambda x, y, z: ad.where(x > 0, y, y * z),
+    lambda x, y, z: ad.where(x > 0, x, x * z) - y,
+    lambda x, y, z: ad.minimum(ad.maximum(x, y), z),
+]
+NEARLY: list[Function] = [  # and what it must not
+    lambda x, y, z: ad.where(x < y, z, -0.0),
+    lambda x, y, z: ad.where(x > 0, y, x * z),
+    lambda x, y, z: ad.where(x >= 0, y, y * z),
+    lambda x, y, z: ad.where(x > -1, y, y * z),
+    lambda x, y, z: ad.maximum(ad.minimum(x, y), z),
+]
+
+
+@pytest.mark.parametrize("f", IN_ONE + NEARLY)
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.bfloat16, ad.int64])
+@pytest.mark.parametrize("n", [33, 1100])
+def test_instructions_that_stand_for_several_give_their_bits(f: Function, d: ad.dtype, n: int):
+    values = [0.0, -0.0, 1.5, -1.5, 2.0, -2.0, float("inf"), -float("inf"), float("nan"), 1e-45]
+    some = ad.tensor(values if d.is_floating_point else [0, 1, -1, 5], dtype=d)
+    turns = [some[ad.arange(n) // len(some) ** k % len(some)] for k in range(3)]
+    for numbers in range(8):
+        xs = [x[k + 1] if numbers >> k & 1 else x for k, x in enumerate(turns)]
+        assert bits(ad.pointwise(f)(*xs)) == bits(f(*xs))
+        rows = [x[:9, None] if numbers >> k & 1 else x[:30] for k, x in enumerate(turns)]
+        assert bits(ad.pointwise(f)(*rows)) == bits(f(*rows))
+
+
 TWO: list[Function] = [
     lambda x, y: x + y,
     lambda x, y: y - x,

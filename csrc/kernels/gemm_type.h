@@ -296,31 +296,39 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
 }
 
-/* AD_FEW_ROWS rows of x times W rows of y at a time, which are turned in registers. */
-static void NAME(dots_few)(int64_t n, int64_t k, const void *const *x_, const void *y_, int64_t row,
-                           void *const *c_) {
+/* A few rows of x times W rows of y at a time, which are turned in registers. */
+AD_SIMD void NAME(dots_few)(const int rows, int64_t n, int64_t k, const void *const *x_, const void *y_,
+                            int64_t row, void *const *c_) {
     for (int64_t first = 0; first < n; first += W) { /* the last vector ends where the rows do */
         const int64_t i = ad_least(first, n - W);
         const T *y = (const T *)y_ + i * row;
         V() chains[AD_FEW_ROWS], columns[W];
-        AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] = V(_zero)();
+        AD_UNROLL for (int r = 0; r < rows; r++) chains[r] = V(_zero)();
         int64_t p = 0;
         for (; p + W <= k; p += W) {
             AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
             V(_transpose)(columns);
             AD_UNROLL for (int q = 0; q < W; q++) {
-                AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] =
+                AD_UNROLL for (int r = 0; r < rows; r++) chains[r] =
                     V(_fma)(V(_set1)(((const T *)x_[r])[p + q]), columns[q], chains[r]);
             }
         }
         for (; p < k; p++) {
             T column[W];
             AD_UNROLL for (int l = 0; l < W; l++) column[l] = y[l * row + p];
-            AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) chains[r] =
+            AD_UNROLL for (int r = 0; r < rows; r++) chains[r] =
                 V(_fma)(V(_set1)(((const T *)x_[r])[p]), V(_load)(column), chains[r]);
         }
-        AD_UNROLL for (int r = 0; r < AD_FEW_ROWS; r++) V(_store)((T *)c_[r] + i, chains[r]);
+        AD_UNROLL for (int r = 0; r < rows; r++) V(_store)((T *)c_[r] + i, chains[r]);
     }
+}
+static void NAME(dots_4)(int64_t n, int64_t k, const void *const *x, const void *y, int64_t row,
+                         void *const *c) {
+    NAME(dots_few)(4, n, k, x, y, row, c);
+}
+static void NAME(dots_8)(int64_t n, int64_t k, const void *const *x, const void *y, int64_t row,
+                         void *const *c) {
+    NAME(dots_few)(AD_FEW_ROWS, n, k, x, y, row, c);
 }
 
 #include "conv_type.h"
@@ -350,7 +358,7 @@ static const ad_gemm_type NAME(gemm) = {
             NAME(tile_1_5), NAME(tile_1_6), NAME(tile_1_7), NAME(tile_1_8)},
     .pack = NAME(pack),
     .dots = NAME(dots),
-    .few = NAME(dots_few),
+    .few = {NAME(dots_4), NAME(dots_8)},
     .a_at = {
         A_AT_ROW(1), A_AT_ROW(2), [3] = A_AT_ROW(4),
 #if TILE_ROWS >= 6

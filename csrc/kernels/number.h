@@ -1,57 +1,39 @@
-/* kernels/number.h: instructions where one operand is a number, the same for a whole run; included by
+/* kernels/number.h: instructions where operands are numbers, the same for a whole run; included by
  * pointwise.h. What a lane computes is what it computes for a run of that number. */
 
+/* AD_NUMBER: an instruction, its arity, and a bit for each operand that is a number. */
+/* clang-format off */
 #define AD_BY_NUMBER                                                                                         \
-    AD_NUMBER(add) AD_NUMBER(sub) AD_NUMBER(mul) AD_NUMBER(div) AD_NUMBER(minimum) AD_NUMBER(maximum)
+    AD_EITHER(add, 2) AD_EITHER(sub, 2) AD_EITHER(mul, 2) AD_EITHER(div, 2)                                  \
+    AD_EITHER(minimum, 2) AD_EITHER(maximum, 2) AD_EITHER(keep_le, 3) AD_EITHER(drop_le, 3)                  \
+    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)
+/* clang-format on */
+#define AD_EITHER(name, arity) AD_NUMBER(name, arity, 1) AD_NUMBER(name, arity, 2)
 
-#define BY_NUMBER(name, type, T, v, W, suffix, number, run, OPERANDS)                                        \
-    static void number_##type##_##name##_##suffix(int64_t n, void *dst, const void *a, const void *b,        \
-                                                  const void *c) {                                           \
+#define EACH(k, which, LOAD) ((which) >> (k) & 1 ? same[k] : LOAD(p[k]))
+#define EACH_2(which, LOAD) (EACH(0, which, LOAD), EACH(1, which, LOAD))
+#define EACH_3(which, LOAD) (EACH(0, which, LOAD), EACH(1, which, LOAD), EACH(2, which, LOAD))
+#define BY_NUMBER(name, type, T, v, W, EACH_OF, which)                                                       \
+    static void number_##type##_##name##_##which(int64_t n, void *dst, const void *a, const void *b,         \
+                                                 const void *c) {                                            \
         T *d = dst;                                                                                          \
-        const T *x = run;                                                                                    \
-        const v same = v##_set1(*(const T *)number);                                                         \
+        const T *const p[] = {a, b, c};                                                                      \
+        v same[3];                                                                                           \
+        AD_UNROLL for (int k = 0; k < 3; k++) if ((which) >> k & 1) same[k] = v##_set1(*p[k]);               \
         int64_t i = 0;                                                                                       \
-        (void)c;                                                                                             \
-        AD_UNROLL_4 for (; i <= n - (W); i += (W)) {                                                         \
-            const v each = v##_load(x + i);                                                                  \
-            v##_store(d + i, type##_##name OPERANDS);                                                        \
-        }                                                                                                    \
-        if ((W) > 1 && i < n) {                                                                              \
-            const v each = v##_load_n(x + i, n - i);                                                         \
-            v##_store_n(d + i, type##_##name OPERANDS, n - i);                                               \
-        }                                                                                                    \
+        AD_UNROLL_4 for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name EACH_OF(which, v##_RUN));  \
+        if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name EACH_OF(which, v##_REST), n - i);             \
     }
-#define AD_NUMBER(name)                                                                                      \
-    BY_NUMBER(name, f32, float, vf, VF_W, a, a, b, (same, each))                                             \
-    BY_NUMBER(name, f32, float, vf, VF_W, b, b, a, (each, same))                                             \
-    BY_NUMBER(name, f64, double, vd, VD_W, a, a, b, (same, each))                                            \
-    BY_NUMBER(name, f64, double, vd, VD_W, b, b, a, (each, same))
+#define vf_RUN(p) vf_load((p) + i)
+#define vd_RUN(p) vd_load((p) + i)
+#define vf_REST(p) vf_load_n((p) + i, n - i)
+#define vd_REST(p) vd_load_n((p) + i, n - i)
+#define AD_NUMBER(name, arity, which)                                                                        \
+    BY_NUMBER(name, f32, float, vf, VF_W, EACH_##arity, which)                                               \
+    BY_NUMBER(name, f64, double, vd, VD_W, EACH_##arity, which)
 AD_BY_NUMBER
 #undef AD_NUMBER
-
-/* fma of a run and two numbers, and of two runs and a number that is added */
-#define FMA_BY_NUMBERS(type, T, v, W)                                                                        \
-    static void number_##type##_fma_c(int64_t n, void *dst, const void *a, const void *b, const void *c) {   \
-        T *d = dst;                                                                                          \
-        const T *x = a, *y = b;                                                                              \
-        const v term = v##_set1(*(const T *)c);                                                              \
-        int64_t i = 0;                                                                                       \
-        AD_UNROLL_4 for (; i <= n - (W); i += (W))                                                           \
-            v##_store(d + i, type##_fma(v##_load(x + i), v##_load(y + i), term));                            \
-        if ((W) > 1 && i < n)                                                                                \
-            v##_store_n(d + i, type##_fma(v##_load_n(x + i, n - i), v##_load_n(y + i, n - i), term), n - i); \
-    }                                                                                                        \
-    static void number_##type##_fma(int64_t n, void *dst, const void *a, const void *b, const void *c) {     \
-        T *d = dst;                                                                                          \
-        const T *x = a;                                                                                      \
-        const v factor = v##_set1(*(const T *)b), term = v##_set1(*(const T *)c);                            \
-        int64_t i = 0;                                                                                       \
-        AD_UNROLL_4 for (; i <= n - (W); i += (W))                                                           \
-            v##_store(d + i, type##_fma(v##_load(x + i), factor, term));                                     \
-        if ((W) > 1 && i < n) v##_store_n(d + i, type##_fma(v##_load_n(x + i, n - i), factor, term), n - i); \
-    }
-FMA_BY_NUMBERS(f32, float, vf, VF_W)
-FMA_BY_NUMBERS(f64, double, vd, VD_W)
+#undef EACH
 
 /* `where` with conditions that are bools in memory. */
 #define WHERE(type, T)                                                                                       \

@@ -228,13 +228,11 @@ static const ad_pw_kernels pw_kernels = {
         },
     .number =
         {
-#define AD_NUMBER(name)                                                                                      \
-    [AD_OP_##name] = {[AD_f32] = {number_f32_##name##_a, number_f32_##name##_b},                             \
-                      [AD_f64] = {number_f64_##name##_a, number_f64_##name##_b}},
+#define AD_NUMBER(name, arity, which)                                                                        \
+    [AD_OP_##name][AD_f32][(which) >> 1] = number_f32_##name##_##which,                                      \
+                                      [AD_OP_##name][AD_f64][(which) >> 1] = number_f64_##name##_##which,
             AD_BY_NUMBER
 #undef AD_NUMBER
-                [AD_OP_fma] = {[AD_f32] = {number_f32_fma, number_f32_fma_c},
-                               [AD_f64] = {number_f64_fma, number_f64_fma_c}},
         },
     .compare_number =
         {

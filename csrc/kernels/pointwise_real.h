@@ -76,6 +76,12 @@ AD_SIMD V K(le)(V a, V b) { return K(truth)(v(le)(a, b)); }
 AD_SIMD V K(eq)(V a, V b) { return K(truth)(v(eq)(a, b)); }
 AD_SIMD V K(ne)(V a, V b) { return K(truth)(v(ne)(a, b)); }
 AD_SIMD V K(where)(V a, V b, V c) { return v(select)(K(nonzero)(a), b, c); }
+AD_SIMD V K(keep_lt)(V a, V b, V c) { return v(select)(v(lt)(a, b), c, v(zero)()); }
+AD_SIMD V K(keep_le)(V a, V b, V c) { return v(select)(v(le)(a, b), c, v(zero)()); }
+AD_SIMD V K(drop_lt)(V a, V b, V c) { return v(select)(v(lt)(a, b), v(zero)(), c); }
+AD_SIMD V K(drop_le)(V a, V b, V c) { return v(select)(v(le)(a, b), v(zero)(), c); }
+AD_SIMD V K(sloped)(V a, V b, V c) { return v(select)(v(lt)(v(zero)(), b), a, v(mul)(a, c)); }
+AD_SIMD V K(limited)(V a, V b, V c) { return v(minimum)(v(maximum)(a, b), c); }
 AD_SIMD V K(logical_not)(V a) { return K(truth)(v(eq)(a, v(zero)())); }
 AD_SIMD V K(logical_and)(V a, V b) { return K(truth)(m(and)(K(nonzero)(a), K(nonzero)(b))); }
 AD_SIMD V K(logical_or)(V a, V b) { return K(truth)(m(or)(K(nonzero)(a), K(nonzero)(b))); }

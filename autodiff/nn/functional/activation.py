@@ -282,7 +282,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     if type(input) in TENSOR_TYPES and type(weight) in TENSOR_TYPES:
         x, w = input._p, weight._p
-        if x.dtype == w.dtype and w.numel == 1 and w.ndim <= 1 <= x.ndim:
+        broadcasts = w.numel == 1 or (x.ndim == 2 and x.shape[1] == w.numel)
+        if x.dtype == w.dtype and w.ndim <= 1 <= x.ndim and broadcasts:
             return activations.prelu.call(input, weight)
     for i, (name, x) in enumerate((("input", input), ("weight", weight))):
         if not isinstance(x, Tensor):
