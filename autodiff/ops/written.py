@@ -52,6 +52,7 @@ def twin(function: Any, lines: Sequence[str], scope: dict[str, Any], *, more: bo
     defaults = own.__defaults__ or ()
     if more:
         defaults = (*[scope["missing"]] * (n - len(defaults)), *defaults)
+    scope.setdefault("__name__", __name__)  # whose a frame is
     made: Any = FunctionType(code, scope, own.__name__, defaults)
     made.__kwdefaults__ = own.__kwdefaults__
     return functools.wraps(function)(made)
