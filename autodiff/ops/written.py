@@ -48,7 +48,8 @@ def twin(function: Any, lines: Sequence[str], scope: dict[str, Any], *, more: bo
     first, last = ("*more", "**rest") if more else ("*", "")
     told = [*(f"_{at}" for at in range(n)), first, *known[n:], last]
     code = _code(", ".join(x for x in told if x and (x, n) != ("*", len(known))), tuple(lines))
-    code = code.replace(co_varnames=(*known, *code.co_varnames[len(known) :]))
+    names_of = (*known, *code.co_varnames[len(known) :])
+    code = code.replace(co_name=own.__name__, co_varnames=names_of)
     defaults = own.__defaults__ or ()
     if more:
         defaults = (*[scope["missing"]] * (n - len(defaults)), *defaults)
