@@ -219,6 +219,7 @@ static bool is_one_element(const ad_tensor *x) {
 }
 
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
+    if (dst->numel == 0) return; /* of nothing, others' memory may have no address */
     _Alignas(8) char converted[8];
     ad_tensor element;
     if (dst->dtype != src->dtype && dst->numel > 1 && is_one_element(src)) { /* is converted once */
@@ -233,7 +234,6 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
         memcpy(dst->data, src->data, (size_t)nbytes);
         return;
     }
-    if (dst->numel == 0) return;
     copy_loops k = {.to = dst, .from = src};
     order_loops(&k);
     merge_loops(&k);
