@@ -80,7 +80,7 @@ def guarded(
         return whole(*args, **kwargs)
 
     whole: Any = call
-    if not is_open(function) and len(keywords) < 2:  # a maker is mostly called with them
+    if "dim" in known and not is_open(function) and len(keywords) < 2:  # often given by name
         whole = _written_out(call, function, flags, alone, elsewhere, keywords)
     return cast(F, whole)
 
