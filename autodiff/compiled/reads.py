@@ -75,19 +75,7 @@ class Reads(NamedTuple):
 @functools.lru_cache(1024)
 def reads_of(code: types.CodeType) -> Reads:
     """What code looks up."""
-    globals_: set[str | int] = set()
-    attributes: set[str | int] = set()
-    constants: set[str | int] = set()
-    keyed: set[str | int] = set()
-    imports: set[str | int] = set()
-    whole: set[str | int] = set()
-    operated: set[str | int] = set()
-    keys: set[str | int] = set()
-    puts: set[str | int] = set()
-    sets: set[str | int] = set()
-    stores: set[str | int] = set()
-    tried: set[str | int] = set()
-    computed: set[str | int] = set()
+    found: dict[str, set[str | int]] = {field: set() for field in Reads._fields}
     aliases: list[tuple[str | int, str | int]] = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     catching = any(kind == "catch" for kind, _ in steps)
@@ -95,57 +83,56 @@ def reads_of(code: types.CodeType) -> Reads:
         after = i + 1
         if kind == "constant" and steps[after][0] == "item":
             after += 1  # what is found there goes by the name of its key
-            keys.add(name)
+            found["keys"].add(name)
         elif kind == "constant":
             if steps[after][0] == "put item":
-                sets.add(name)
+                found["sets"].add(name)
             elif isinstance(name, str):
-                attributes.add(name)
-                constants.add(name)
+                found["attributes"].add(name)
+                found["constants"].add(name)
             continue
         elif kind == "import":
-            imports.add(name)
+            found["imports"].add(name)
             continue
         elif kind == "put outside":
-            stores.add(name)
+            found["stores"].add(name)
             continue
         elif kind == "put":
-            puts.add(name)
+            found["puts"].add(name)
             continue
         elif kind not in ("global", "local", "attribute"):
             continue
         if kind == "global":
-            globals_.add(name)
+            found["globals"].add(name)
             if name in ("getattr", "hasattr") and not is_told(steps[after : after + 16]):
-                computed.add(name)
+                found["computed"].add(name)
         elif kind != "local":
-            attributes.add(name)
+            found["attributes"].add(name)
         if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
-            computed.add(name)
+            found["computed"].add(name)
         (use, used), (then, _) = steps[after : after + 2]
         if use == "attribute" and catching:
-            tried.add(f"{name}.{used}")
+            found["tried"].add(f"{name}.{used}")
         if use not in ("attribute", "put", *STORES) and then != "put item":
-            operated.add(name)
+            found["operated"].add(name)
         if use == "constant" and then == "item":
-            keyed.add(name)
+            found["keyed"].add(name)
         elif use in STORES:
             aliases.append((name, used))
         elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
-            whole.add(name)
+            found["whole"].add(name)
     for name, other in reversed(aliases):
-        for found in (keyed, whole, operated):
-            if other in found:
-                found.add(name)
-    parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys, puts]
-    counted = counted_of(steps)
+        for field in ("keyed", "whole", "operated"):
+            if other in found[field]:
+                found[field].add(name)
+    found["counted"] = counted_of(steps)
     names = {name for kind, name in steps if kind in (*LOOKING, *SETTING)}
-    parts += [sets, stores, tried, counted, (names - counted) | constants | keys, computed]
+    found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            for part, inner in zip(parts, reads_of(constant), strict=True):
-                part |= inner
-    return Reads(*map(frozenset, parts))
+            for field, inner in reads_of(constant)._asdict().items():
+                found[field] |= inner
+    return Reads(**{field: frozenset(names) for field, names in found.items()})
 
 
 def counted_of(steps: list[Step]) -> set[str | int]:

@@ -158,6 +158,41 @@ def _renamed(name: str, known: Iterable[str]) -> str:
     return own if own in known and name not in known else name
 
 
+class _Rest:
+    """What a function that is written out leaves to `call`, which takes any arguments."""
+
+    def __init__(self, call: Any, function: Any, listed: Sequence[Any]) -> None:
+        names, self.known = parameters(function)
+        self.n, self.call, self.function = len(names), call, function
+        self.listed = listed  # what stands for arguments that are not given
+        self.whole: Any = None  # what is written out
+
+    def given(self, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments that were given, by position and by name."""
+        listed, at = self.listed, self.n
+        while at and values[at - 1] is listed[at - 1]:
+            at -= 1
+        for k in range(at):
+            if values[k] is _MISSING:  # what follows was given by name
+                at = k
+                break
+        rest = zip(self.known[at:], values[at:], listed[at:], strict=True)
+        return values[:at], {name: value for name, value, default in rest if value is not default}
+
+    def otherwise(self, values: list[Any], more: tuple[Any, ...], other: dict[str, Any]) -> Any:
+        """A call that is not plain."""
+        if more:  # too many
+            return self.call(*values[: self.n], *more, **other)
+        args, kwargs = self.given(values)
+        return self.call(*args, **kwargs, **other)
+
+    def failed(self, failure: Exception, values: list[Any]) -> Any:
+        """The call as it was meant, or the error that tells what is wrong."""
+        before, named = self.given(values)
+        args, kwargs = _as_meant(self.function, failure, tuple(before), named)
+        return self.whole(*args, **kwargs)
+
+
 def _written_out(
     call: Any,
     function: Any,
@@ -178,7 +213,7 @@ def _written_out(
     own: Any = unwrapped(function)
     defaults = dict(zip(names[::-1], (own.__defaults__ or ())[::-1], strict=False))
     defaults |= own.__kwdefaults__ or {}
-    listed = [defaults.get(name, _MISSING) for name in known]
+    rest = _Rest(call, function, [defaults.get(name, _MISSING) for name in known])
     checks = [f"_{at} is missing" for at, name in enumerate(names) if name not in defaults]
     inner, kinds = function, function.__annotations__
     if vars(function).get("strict") is function:
@@ -187,37 +222,34 @@ def _written_out(
         checks += [f"kind({x}) not in a_{_KEYS[kind]}" for x, kind in plain if kind in _PLAIN]
     for x in [called[known.index(name)] for name in flags]:
         checks.append(f"{x} is not False and {x} is not True")
-
-    def given(values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        at = n
-        while at and values[at - 1] is listed[at - 1]:
-            at -= 1
-        for k in range(at):
-            if values[k] is _MISSING:  # what follows was given by name
-                at = k
-                break
-        rest = zip(known[at:], values[at:], listed[at:], strict=True)
-        return values[:at], {name: value for name, value, default in rest if value is not default}
-
-    def otherwise(values: list[Any], more: tuple[Any, ...], other: dict[str, Any]) -> Any:
-        if more:  # too many
-            return call(*values[:n], *more, **other)
-        args, kwargs = given(values)
-        return call(*args, **kwargs, **other)
-
-    def failed(failure: Exception, values: list[Any]) -> Any:
-        before, named = given(values)
-        args, kwargs = _as_meant(function, failure, tuple(before), named)
-        return whole(*args, **kwargs)
-
-    failures = (OverflowError,) if alone else (AttributeError, TypeError, OverflowError)
-    scope = {"function": inner, "missing": _MISSING, "kind": type, "keywords": keywords}
-    scope |= {f"a_{_KEYS[kind]}": types for kind, types in _EXACT.items()}
-    scope |= {"otherwise": otherwise, "failed": failed, "failures": failures}
     renamed = [(called[known.index(x)], name) for name, x in _OFTEN.items() if x in known]
-    scope |= {f"no_{name}": defaults.get(_OFTEN[name], _MISSING) for _, name in renamed}
-    given_by = ", ".join([*called[:n], *(f"{name}={name}" for name in known[n:])])
-    lines = [
+    scope = {
+        **{f"no_{name}": defaults.get(_OFTEN[name], _MISSING) for _, name in renamed},
+        **{f"a_{_KEYS[kind]}": types for kind, types in _EXACT.items()},
+        "function": inner,
+        "kind": type,
+        "missing": _MISSING,
+        "keywords": keywords,
+        "elsewhere": elsewhere,
+        "otherwise": rest.otherwise,
+        "failed": rest.failed,
+        "failures": (OverflowError,) if alone else (AttributeError, TypeError, OverflowError),
+    }
+    lines = _lines(called, n, known, renamed, checks)
+    rest.whole = scope["whole"] = twin(function, lines, scope, more=True)
+    return rest.whole
+
+
+def _lines(
+    called: Sequence[str],
+    n: int,
+    known: Sequence[str],
+    renamed: Iterable[tuple[str, str]],
+    checks: Iterable[str],
+) -> list[str]:
+    """The text of what is written out."""
+    given = ", ".join([*called[:n], *(f"{name}={name}" for name in known[n:])])
+    return [
         "if rest:",
         *(f" if {x} is no_{name}: {x} = rest.pop({name!r}, {x})" for x, name in renamed),
         " if not keywords.isdisjoint(rest):",
@@ -225,12 +257,9 @@ def _written_out(
         f"  return elsewhere(whole, [{', '.join(called[:n])}], rest)",
         f"if {' or '.join(['rest or more', *checks])}:",
         f" return otherwise([{', '.join(called)}], more, rest)",
-        f"try: return function({given_by})",
+        f"try: return function({given})",
         f"except failures as failure: return failed(failure, [{', '.join(called)}])",
     ]
-    whole = twin(function, lines, scope, more=True)
-    scope |= {"elsewhere": elsewhere, "whole": whole}
-    return whole
 
 
 _MISSING = object()
