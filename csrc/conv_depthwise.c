@@ -3,7 +3,8 @@
  * vector's channels of an image side by side, and turns what comes out. */
 #include "conv.h"
 
-#define AT_ONCE 128          /* positions that are turned at a time */
+#define AT_ONCE 128          /* positions that are turned at a time, */
+#define WIDE 24              /* but for rows of no fewer, which are turned to where they belong */
 #define LEAST_TAPS 9         /* that outweigh the turning where vectors of positions would be read in part; */
 #define MANY_LANES 384       /* of all taps that do so in any case */
 #define MOST_STEP 8          /* of the stride, as the last tile reads so much more */
@@ -76,39 +77,69 @@ static void pack_block(void *context, int64_t block) {
 
 /* ---- a task ---- */
 
-/* n positions of the image, from p on, to their places between the zeros. */
-static void place(const ad_conv_plan *v, int64_t p, int64_t n, const char *from, char *to) {
+/* What is around the image in `to`, and behind. */
+static void clear_around(const ad_conv_plan *v, char *to) {
     const ad_axis *axis = v->axis;
-    const int64_t line = v->source.at[2] * v->size;
-    for (int64_t run; n > 0; n -= run, p += run, from += run * line) {
-        const int64_t w = p % axis[2].source, h = p / axis[2].source % axis[1].source;
-        const int64_t d = p / axis[2].source / axis[1].source;
-        run = ad_least(n, axis[2].source - w);
-        memcpy(to + ((d + axis[0].low) * v->source.at[0] + (h + axis[1].low) * v->source.at[1]) * v->size +
-                   (w + axis[2].low) * line,
-               from, (size_t)(run * line));
+    const int64_t line = v->source.at[2] * v->size, row = v->source.at[1] * v->size;
+    const int64_t plane = v->source.at[0] * v->size;
+    char *const end = to + v->copy_bytes;
+    memset(to, 0, (size_t)(axis[0].low * plane));
+    to += axis[0].low * plane;
+    for (int64_t d = 0; d < axis[0].source; d++) {
+        memset(to, 0, (size_t)(axis[1].low * row));
+        to += axis[1].low * row;
+        for (int64_t h = 0; h < axis[1].source; h++, to += row) {
+            memset(to, 0, (size_t)(axis[2].low * line));
+            memset(to + row - axis[2].high * line, 0, (size_t)(axis[2].high * line));
+        }
+        memset(to, 0, (size_t)(axis[1].high * row));
+        to += axis[1].high * row;
+    }
+    memset(to, 0, (size_t)(end - to));
+}
+
+/* Where position p of the image lies between the zeros. */
+static char *place_of(const ad_conv_plan *v, int64_t p, char *to) {
+    const ad_axis *axis = v->axis;
+    const int64_t w = p % axis[2].source, h = p / axis[2].source % axis[1].source;
+    const int64_t d = p / axis[2].source / axis[1].source;
+    return to + ((d + axis[0].low) * v->source.at[0] + (h + axis[1].low) * v->source.at[1] +
+                 (w + axis[2].low) * v->source.at[2]) *
+                    v->size;
+}
+
+/* n positions of the image, from p on, side by side. */
+static void turn_in(const ad_conv_plan *v, const char *x, int64_t p, int64_t n, int64_t lanes, char *to) {
+    const int64_t *shape = v->local->shape, *step = v->local->strides, line = v->source.at[2];
+    if (is_flat(v->local)) {
+        const ad_crossing turned = {n, lanes, line, step[1]};
+        ad_copy_across(&turned, (int)v->size, to, x + p * v->size, false);
+        return;
+    }
+    for (int64_t i = p; i < p + n; i++, to += line * v->size) {
+        const int64_t w = i % shape[4], h = i / shape[4] % shape[3], d = i / shape[4] / shape[3];
+        memcpy(to, x + (d * step[2] + h * step[3] + w * step[4]) * v->size, (size_t)(lanes * v->size));
     }
 }
 
 static void lay_out(const ad_conv_plan *v, const char *x, int64_t lanes, char *rows, char *to) {
-    const ad_tensor *image = v->local;
-    const int64_t *n = image->shape, *step = image->strides, size = v->size, line = v->source.at[2] * size;
-    const int64_t all = n[2] * n[3] * n[4];
-    memset(to, 0, (size_t)v->copy_bytes);
-    if (lanes < v->source.at[2]) memset(rows, 0, (size_t)(AT_ONCE * line));
+    const int64_t line = v->source.at[2] * v->size, width = v->axis[2].source;
+    const int64_t all = v->axis[0].source * v->axis[1].source * width;
+    const bool whole = lanes == v->source.at[2], wide = width >= WIDE, flat = is_flat(v->local);
+    if (wide && whole)
+        clear_around(v, to);
+    else
+        memset(to, 0, (size_t)v->copy_bytes);
+    if (wide || !flat) {
+        for (int64_t p = 0; p < all; p += width) turn_in(v, x, p, width, lanes, place_of(v, p, to));
+        return;
+    }
+    if (!whole) memset(rows, 0, (size_t)(AT_ONCE * line));
     for (int64_t p = 0, count; p < all; p += count) {
-        count = ad_least(all - p, AT_ONCE);
-        if (is_flat(image)) {
-            const ad_crossing turned = {count, lanes, v->source.at[2], step[1]};
-            ad_copy_across(&turned, (int)size, rows, x + p * size, false);
-        } else {
-            for (int64_t i = 0; i < count; i++) {
-                const int64_t w = (p + i) % n[4], h = (p + i) / n[4] % n[3], d = (p + i) / n[4] / n[3];
-                memcpy(rows + i * line, x + (d * step[2] + h * step[3] + w * step[4]) * size,
-                       (size_t)(lanes * size));
-            }
-        }
-        place(v, p, count, rows, to);
+        count = ad_least(all - p, AT_ONCE / width * width);
+        turn_in(v, x, p, count, lanes, rows);
+        for (int64_t i = 0; i < count; i += width)
+            memcpy(place_of(v, p + i, to), rows + i * line, (size_t)(width * line));
     }
 }
 
