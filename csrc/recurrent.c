@@ -103,36 +103,54 @@ static void fetch(const char *x, int64_t rows, int64_t row, int64_t width) {
         for (int64_t j = 0; j < width; j += AD_LINE) __builtin_prefetch(x + j, 0, 2);
 }
 
-/* ---- forward: x, w, h0, c0, bias; h, c, kept ---- */
+/* ---- forward: x, w, h0, c0, bias; h, c, kept, states, last c ---- */
+
+/* Rows of a state's of all steps, which the first state lies before, or behind. */
+static char *state_at(const work *w, const ad_tensor *x, int64_t row) {
+    return row_of(x, row + (w->how->reverse ? 0 : w->n));
+}
+static char *first_state(const work *w, const ad_tensor *x, int64_t row) {
+    return row_of(x, row + (w->how->reverse ? w->how->steps * w->n : 0));
+}
+
+/* What the products of a step make, which the program takes with what the inputs add. */
+static void multiply_all(const work *w, operands *o, int64_t row, const char *h, char *room) {
+    const ad_tensor *x = ad_in(w->call, 0), *bias = ad_in(w->call, 4);
+    const int64_t width = w->hidden * w->product.size, part = o->rows * width;
+    const int gates = w->how->gates;
+    for (int k = 0; k < gates; k++) {
+        const char *ahead = row_of(x, row) + k * width;
+        fetch(ahead, o->rows, gates * width, width);
+        multiply(w, k, h, bias ? bias->data : NULL, k < w->how->summed ? ahead : NULL, room + k * part,
+                 false);
+        give(o, room + k * part, w->hidden);
+    }
+    for (int k = w->how->summed; k < gates; k++) give(o, row_of(x, row) + k * width, gates * w->hidden);
+}
 
 static int forward(work *w, int64_t first, int64_t rows, char *room) {
-    const ad_tensor *x = ad_in(w->call, 0), *h0 = ad_in(w->call, 2), *c0 = ad_in(w->call, 3);
-    const ad_tensor *bias = ad_in(w->call, 4), *out = ad_out(w->call, 0), *cells = ad_out(w->call, 1),
-                    *kept = ad_out(w->call, 2);
-    const int64_t size = w->product.size, hidden = w->hidden, part = rows * hidden * size;
-    const int gates = w->how->gates;
+    const ad_tensor *h0 = ad_in(w->call, 2), *c0 = ad_in(w->call, 3);
+    const ad_tensor *out = ad_out(w->call, 0), *cells = ad_out(w->call, 1), *kept = ad_out(w->call, 2),
+                    *states = ad_out(w->call, 3), *last = ad_out(w->call, 4);
+    const int64_t part = rows * w->hidden * w->product.size;
     char *h = row_of(h0, first), *c = c0 ? row_of(c0, first) : NULL;
     int status = AD_OK;
-    operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
+    operands o = {.rows = rows, .cols = w->hidden, .dtype = h0->dtype};
     w->product.m = rows;
+    if (states) memcpy(first_state(w, states, first), h, (size_t)part);
+    if (c0) memcpy(first_state(w, cells, first), c, (size_t)part);
     for (int64_t i = 0; i < w->how->steps && !status; i++) {
         const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
-        for (int k = 0; k < gates; k++) {
-            const char *ahead = row_of(x, row) + k * hidden * size;
-            fetch(ahead, rows, gates * hidden * size, hidden * size);
-            multiply(w, k, h, bias ? bias->data : NULL, k < w->how->summed ? ahead : NULL, room + k * part,
-                     false);
-            give(&o, room + k * part, hidden);
-        }
-        for (int k = w->how->summed; k < gates; k++)
-            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
-        if (w->how->carries) give(&o, c0 ? c : h, hidden);
+        multiply_all(w, &o, row, h, room);
+        if (w->how->carries) give(&o, c0 ? c : h, w->hidden);
         take(&o, h = row_of(out, row));
-        if (c0) take(&o, c = row_of(cells, row));
+        if (c0) take(&o, c = state_at(w, cells, row));
         for (int k = 0; w->how->carries && k < PARTS; k++)
-            take(&o, kept ? kept_at(w, kept, step, k, first) : room + (gates + k) * part);
+            take(&o, kept ? kept_at(w, kept, step, k, first) : room + (w->how->gates + k) * part);
         status = compute(&o, w->how->program);
+        if (states) memcpy(state_at(w, states, row), h, (size_t)part);
     }
+    if (c0) memcpy(row_of(last, first), c, (size_t)part);
     return status;
 }
 
@@ -194,19 +212,21 @@ static int64_t task_bytes(const work *w, int64_t rows) {
     return parts * rows * w->hidden * w->product.size;
 }
 
+static bool is_forward(const ad_call *c) { return c->n_in == 5; }
+
 static void run_task(void *context, int64_t task) {
     work w = *(work *)context;
     const int64_t first = task * w.per_task, rows = ad_least(w.per_task, w.n - first);
     char *room = ad_alloc((size_t)task_bytes(&w, rows));
     const int status = !room                ? AD_NO_MEMORY
-                       : w.call->n_out == 3 ? forward(&w, first, rows, room)
+                       : is_forward(w.call) ? forward(&w, first, rows, room)
                                             : back(&w, first, rows, room);
     ad_dealloc(room);
     if (status) atomic_store(&((work *)context)->status, status);
 }
 
 static int run(const ad_call *c) {
-    const bool ahead = c->n_out == 3;
+    const bool ahead = is_forward(c);
     const ad_tensor *some = ad_out(c, 0), *weight = ad_in(c, 1);
     const numbers *how = c->numbers;
     work w = {.call = c, .how = how};
@@ -272,14 +292,16 @@ static const ad_program *program_of(ad_op *op, const ad_tensor *x, int n_in, int
 int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out) {
     const ad_tensor *x = in[0], *w = in[1], *h0 = in[2], *c0 = in[3], *bias = in[4];
-    const ad_tensor *const all[] = {w, x, h0, c0, out[0], out[1], out[2]};
+    const ad_tensor *const all[] = {w, x, h0, c0, out[0], out[1], out[2], out[3], out[4]};
     const bool carries = op->n_out > 1 + (c0 != NULL);
-    if (matrices(7, all, x->dtype)) return ad_error(NULL);
-    if (gates < 1 || gates > PARTS || steps < 1 || !c0 != !out[1] || ((c0 || out[2]) && !carries))
+    if (matrices(9, all, x->dtype)) return ad_error(NULL);
+    if (gates < 1 || gates > PARTS || steps < 1 || !c0 != !out[1] || !c0 != !out[4] ||
+        ((c0 || out[2]) && !carries))
         return ad_fail(AD_BAD_ARG, gates, steps, 0);
     const int64_t n = h0->shape[0], hidden = h0->shape[1], rows = steps * n;
     if (sizes(x, rows, gates * hidden) || sizes(w, gates * hidden, hidden) || sizes(c0, n, hidden) ||
-        sizes(out[0], rows, hidden) || sizes(out[1], rows, hidden) || sizes(out[2], rows, PARTS * hidden))
+        sizes(out[0], rows, hidden) || sizes(out[1], rows + n, hidden) ||
+        sizes(out[2], rows, PARTS * hidden) || sizes(out[3], rows + n, hidden) || sizes(out[4], n, hidden))
         return ad_error(NULL);
     if (bias &&
         (bias->dtype != x->dtype || bias->ndim != 1 || !bias->contiguous || bias->shape[0] != gates * hidden))
@@ -289,8 +311,8 @@ int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *
     const ad_program *p = program_of(op, x, op->n_in, 1 + (c0 != NULL) + (carries ? PARTS : 0));
     if (!p) return ad_error(NULL);
     const numbers how = {p, gates, reverse, summed, carries, steps};
-    const ad_tensor *const operand[] = {out[0], out[1], out[2], x, w, h0, c0, bias};
-    return ad_do(&(ad_call){run, "recur", 3, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
+    const ad_tensor *const operand[] = {out[0], out[1], out[2], out[3], out[4], x, w, h0, c0, bias};
+    return ad_do(&(ad_call){run, "recur", 5, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }
 
 int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,

@@ -51,6 +51,11 @@ def _columns(p: Any, offset: int, rows: int, parts: int) -> list[Any]:
     ]
 
 
+def _rows(p: Any, start: int, rows: int, columns: int) -> Any:
+    """A matrix of some of a contiguous vector."""
+    return fresh(lib.ad_as_strided(p, 2, (rows, columns), (columns, 1), start), "scan", p)
+
+
 def _empty(like: Any, rows: int, columns: int) -> Any:
     return fresh(lib.ad_empty(like.dtype, 2, (rows, columns)), "scan")
 
@@ -82,42 +87,32 @@ def _forward(*args: Any) -> Any:
     gates, w, h0, c0, b, proj = steps.parts(args[:-1])
     cell, total = CELLS[steps.kind], steps.offsets[-1]
     gates = _dense(gates)
-    hidden = gates.shape[1] // cell.gates
-    last = 0 if c0 is None else h0.shape[0] * hidden
-    flat = _empty(gates, 1, total * h0.shape[1] + last)
-    out = fresh(lib.ad_as_strided(flat, 2, (total, h0.shape[1]), (h0.shape[1], 1), 0), "scan", flat)
+    hidden, width, n = gates.shape[1] // cell.gates, h0.shape[1], h0.shape[0]
+    more = 0 if c0 is None else n * hidden
+    flat = fresh(lib.ad_empty(gates.dtype, 1, (total * width + more,)), "scan")
+    out = _rows(flat, 0, total, width)
+    last = None if c0 is None else _rows(flat, total * width, n, hidden)
     keeps = cell.kept and (steps.recorded or not steps.native)
     steps.kept = _empty(gates, total, cell.kept * hidden) if keeps else None
-    cells = None
-    if c0 is not None and steps.recorded:
-        steps.cells, cells = steps.around(wrap(c0))
-    elif c0 is not None:
-        cells = wrap(_empty(gates, total, hidden))
+    steps.cells = None if c0 is None else wrap(_empty(gates, total + n, hidden))
+    steps.states = wrap(_empty(gates, total + n, width)) if steps.recorded else None
     steps.made = out if proj is None else _empty(gates, total, hidden)
     if steps.native:
+        cells, states = (None if x is None else x._p for x in (steps.cells, steps.states))
         ins = [gates, w, _dense(h0), _dense(c0), _dense(b)]
-        outs = [out, None if cells is None else cells._p, steps.kept]
-        _natively(lib.ad_recur, cell.forward, steps, ins, outs)
+        _natively(lib.ad_recur, cell.forward, steps, ins, [out, cells, steps.kept, states, last])
     else:
-        _step_by_step(steps, gates, out, cells, args[:-1])
-    found = wrap(flat).view(-1)
-    if cells is not None:
-        last = steps.last(cells).view(-1)
-        narrow(found, 0, found.shape[0] - last.shape[0], last.shape[0]).copy_(last)
-    if steps.recorded:
-        steps.states, states = steps.around(wrap(h0))
-        states.copy_(wrap(out))
-    return lib.ad_alias(found._p)
+        _step_by_step(steps, gates, out, last, args[:-1])
+    return lib.ad_alias(flat)
 
 
-def _step_by_step(
-    steps: Steps, gates: Any, out: Any, cells: Tensor | None, xs: Sequence[Any]
-) -> None:
+def _step_by_step(steps: Steps, gates: Any, out: Any, last: Any, xs: Sequence[Any]) -> None:
     """The steps of sequences that differ in length, or are projected: to `out` and what is kept."""
     _, w, h0, c0, b, proj = steps.parts(xs)
     cell, kept = CELLS[steps.kind], steps.kept
     first = [wrap(h0)] if c0 is None else [wrap(h0), wrap(c0)]
     state = [narrow(x, 0, 0, 0) for x in first]
+    cells = None if c0 is None else steps.begun(steps.cells, first[1])
     for t in steps.order:
         at, rows = steps.rows(t)
         state = [resized(x, rows, one) for x, one in zip(state, first, strict=True)]
@@ -140,6 +135,10 @@ def _step_by_step(
             if lib.ad_copy(row, product):
                 raise error("scan", row, product)
             state[0] = wrap(row)
+    if cells is not None:
+        wrap(last).copy_(steps.last(cells))
+    if steps.states is not None:
+        steps.begun(steps.states, first[0]).copy_(wrap(out))
 
 
 class _Sweep:

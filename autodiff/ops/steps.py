@@ -31,7 +31,7 @@ class Steps:
     )
     recorded: bool  # whether there will be a backward, which needs what follows
     kept: Any  # the gates of each row
-    states: Any  # the state of each row beside the first (`around`): the result may be written to
+    states: Any  # the state of each row beside the first (`begun`): the result may be written to
     cells: Any  # the same of cell states
     made: Any  # what is projected to the output rows
 
@@ -77,12 +77,11 @@ class Steps:
         n = self.sizes[0]
         return n if self.order.step > 0 and self.sizes[-1] == n else 0
 
-    def around(self, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Room for the states of all rows beside the first one, which is there, and without it."""
+    def begun(self, whole: Tensor, first: Tensor) -> Tensor:
+        """The states of all rows, which lie beside the first one, that is put there."""
         n, rows, ahead = self.sizes[0], self.offsets[-1], self._ahead
-        whole = first.new_empty((rows + n, first.shape[1]))
         narrow(whole, 0, 0 if ahead else rows, n).copy_(first)
-        return whole, narrow(whole, 0, ahead, rows)
+        return narrow(whole, 0, ahead, rows)
 
     def after(self, whole: Tensor) -> Tensor:
         """For each row, the state that its step ended with."""
