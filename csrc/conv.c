@@ -127,9 +127,7 @@ static void copy_phase(const ad_source *s, const ad_tensor *x, const columns *w)
     ad_copy_into(&to, &from);
 }
 
-/* How x is read: in place, or from a copy, whose bytes a channel are returned (-1: they are too many). With
- * `unit`, what a row of positions meets lies side by side. */
-static int64_t lay_out(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
+int64_t ad_conv_lay_out(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
     const int64_t phases = unit ? axis[2].source_step : 1;
     bool copied = phases > 1 || (unit && x->strides[4] != 1);
     for (int d = 0; d < 3; d++) copied |= axis[d].low || axis[d].high;
@@ -155,6 +153,8 @@ static int64_t lay_out(ad_source *s, const ad_tensor *x, const ad_axis *axis, bo
 static void copy_row(int64_t n, int64_t size, char *to, const char *from, int64_t step) {
     if (step == 1)
         memcpy(to, from, (size_t)(n * size));
+    else if (size == 4 && step == 2) /* which compilers make vectors of */
+        for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i * 2];
     else if (size == 4)
         for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i * step];
     else
@@ -186,7 +186,7 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
 }
 
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
-    const int64_t bytes = lay_out(s, x, axis, unit);
+    const int64_t bytes = ad_conv_lay_out(s, x, axis, unit);
     if (bytes <= 0) return bytes ? AD_TOO_LARGE : AD_OK;
     s->data = s->copy = ad_alloc((size_t)(x->shape[0] * x->shape[1] * bytes + AD_LINE)); /* read by lines */
     if (!s->copy) return AD_NO_MEMORY;
@@ -216,7 +216,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, true);
         return status ? status : ad_conv_columns(v);
     }
-    const int64_t bytes = lay_out(&v->source, &call->a, v->axis, !v->channels) * v->c;
+    const int64_t bytes = ad_conv_lay_out(&v->source, &call->a, v->axis, !v->channels) * v->c;
     const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
                        v->m * v->positions * v->size <= LARGE_BYTES / 2;
     if (bytes > 0 && bytes <= (large ? LARGE_BYTES : LOCAL_BYTES)) {

@@ -88,6 +88,9 @@ static inline int64_t ad_conv_rows(const ad_gemm_type *kernels, int64_t left) {
 void *ad_conv_axes(ad_axis *axis); /* room for their tables, in one block */
 void ad_conv_forward(ad_axis *axis, const ad_conv_call *call);
 int64_t ad_conv_column(const ad_source *s, int64_t w);
+/* How x is read: in place, or from a copy, whose bytes a channel are returned (-1: they are too many). With
+ * `unit`, what a row of positions meets lies side by side. */
+int64_t ad_conv_lay_out(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit);
 /* The copy, at s->data, of x or a part of it. */
 void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis);
 /* Both, in memory of its own. */

@@ -6,9 +6,10 @@
  * fixed tree. */
 #include "conv.h"
 
-#define FEW 8     /* channels of a group's result below which sums have lanes */
-#define DEPTH 256 /* positions at a time: what is packed of them stays in L1 */
-#define ROWS 24   /* of the image's channels in a task */
+#define FEW 8                 /* channels of a group's result below which sums have lanes */
+#define DEPTH 256             /* positions at a time: what is packed of them stays in L1 */
+#define ROWS 24               /* of the image's channels in a task */
+#define LOCAL_BYTES (1 << 19) /* of a channel of all images that a task copies: it stays in L2 */
 
 typedef struct {
     const ad_gemm_type *kernels;
@@ -16,10 +17,13 @@ typedef struct {
     ad_axis axis[3]; /* taps: in the source, from the first position on */
     ad_source source, g;
     char *y;
-    int64_t *offsets; /* of all positions of all images, or of the taps */
-    char *packed;     /* of each group: panels of m, each (images, positions, columns) */
-    char *sums;       /* of each group: (c, taps, m) */
-    bool by_tap;      /* rows of a tile are neighbouring taps */
+    int64_t *offsets;       /* of all positions of all images, or of the taps */
+    char *packed;           /* of each group: panels of m, each (images, positions, columns) */
+    char *sums;             /* of each group: (c, taps, m) */
+    bool by_tap;            /* rows of a tile are neighbouring taps */
+    const ad_tensor *local; /* the images, where a task copies what it reads; or NULL */
+    int64_t copy_bytes;
+    atomic_int status;
 } plan;
 
 static int64_t panels_of(const plan *v) {
@@ -68,18 +72,46 @@ static void sum_taps(const plan *v, const char *g, const char *x, int taps, cons
     }
 }
 
+/* A channel of all images, to `to`; the plan of a task that reads it there. */
+static plan copy_channel(const plan *v, int64_t channel, char *to) {
+    plan own = *v;
+    ad_tensor part = *v->local;
+    part.data += channel * part.strides[1] * v->size;
+    part.shape[1] = 1;
+    ad_refresh(&part);
+    own.source.data = to;
+    own.source.n = own.source.c;
+    ad_conv_copy(&own.source, &part, v->axis);
+    return own;
+}
+
 /* A channel of the result and one of the image. */
-static void sum_pair(void *context, int64_t task) {
-    const plan *v = context;
-    const int64_t channel = task / v->c, c = task % v->c;
+static void sum_channels(const plan *v, int64_t task, const char *x) {
+    const int64_t channel = task / v->c;
     const int most = v->kernels->correlate_taps, taps = v->taps < most ? AD_CORRELATE_FEW : most;
     const char *g = v->g.data + channel * v->g.c * v->size;
-    const char *x = v->source.data + (channel / v->m * v->c + c) * v->source.c * v->size;
     char *to = v->y + task * v->taps * v->size;
     for (int64_t t = 0; t < v->taps; t += taps) { /* the last ones may have been summed before */
         const int64_t first = v->taps < taps ? 0 : ad_least(t, v->taps - taps);
         sum_taps(v, g, x, taps, v->offsets + first, to + first * v->size);
     }
+}
+
+static void sum_pair(void *context, int64_t task) {
+    plan *v = context;
+    const int64_t channel = task / v->c / v->m * v->c + task % v->c;
+    if (!v->local) {
+        sum_channels(v, task, v->source.data + channel * v->source.c * v->size);
+        return;
+    }
+    char *copy = ad_alloc((size_t)v->copy_bytes);
+    if (copy) {
+        const plan own = copy_channel(v, channel, copy);
+        sum_channels(&own, task, copy);
+    } else {
+        atomic_store(&v->status, AD_NO_MEMORY);
+    }
+    ad_dealloc(copy);
 }
 
 /* ---- tiles ---- */
@@ -171,7 +203,7 @@ static int run_lanes(plan *v, const ad_tensor *g) {
         v->offsets[t] = tap_at(v, ad_least(t, v->taps - 1));
     const int64_t pairs = v->groups * v->m * v->c;
     ad_parallel_for(pairs, 2 * ad_conv_cost(pairs * v->taps * v->batch * v->positions, v->size), sum_pair, v);
-    return AD_OK;
+    return atomic_load(&v->status);
 }
 
 static int run_tiles(plan *v, const ad_tensor *g) {
@@ -229,7 +261,10 @@ int ad_conv_weight(const ad_conv_call *call) {
     }
     ad_conv_forward(v.axis, call);
     const bool lanes = v.m < FEW, few = !lanes && v.c && v.batch * v.positions < v.m;
-    int status = ad_conv_source(&v.source, x, v.axis, lanes || few);
+    atomic_init(&v.status, AD_OK);
+    v.copy_bytes = v.m == 1 ? ad_conv_lay_out(&v.source, x, v.axis, true) * v.batch + AD_LINE : 0;
+    if (v.source.phases > 1 && v.copy_bytes > AD_LINE && v.copy_bytes <= LOCAL_BYTES) v.local = x;
+    int status = v.local ? AD_OK : ad_conv_source(&v.source, x, v.axis, lanes || few);
     if (!status && few) {
         ad_conv_plan call_of = {.kernels = v.kernels,
                                 .size = v.size,
