@@ -238,15 +238,18 @@ class Names(Noted):
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
-        base = value
+        base, own = value, []
         while isinstance(base, WRAPPED):
-            inner = vars(base)["fn"] if is_compiled(base) else None
-            base = inner or (base.func if isinstance(base, functools.partial) else base.__func__)
+            if is_compiled(base):
+                base = vars(base)["fn"]
+            elif isinstance(base, functools.partial):
+                own += [*base.args, *base.keywords.values()]
+                base = base.func
+            else:
+                own.append(base.__self__)
+                base = base.__func__
         if not isinstance(base, types.FunctionType):
-            own = [] if value is base else [base, getattr(value, "__self__", None)]
-            if isinstance(value, functools.partial):
-                own += [*value.args, *value.keywords.values()]
-            for part in own:
+            for part in () if value is base else [base, *own]:
                 self.look(None, part, NOTHING, None)
             return
         mine = getattr(fn, "__globals__", None) is base.__globals__
@@ -256,10 +259,11 @@ class Names(Noted):
             return
         if isinstance(registry := attribute(base, "registry"), types.MappingProxyType):
             self.look(None, registry, reads, fn)  # of a function that is dispatched by a class
-        for cell in base.__closure__ or ():  # a function that is made of others
-            found = attribute(cell, "cell_contents")
-            if isinstance(found, (*FUNCTIONS, Module)):
-                self.look(None, found, reads, fn)
+        made_of = [attribute(cell, "cell_contents") for cell in base.__closure__ or ()]
+        for found in (*made_of, base.__dict__.get("__wrapped__", ABSENT)):
+            if isinstance(found, (*FUNCTIONS, Module)) or not is_ours(type(found)):
+                for part in (found, *own):  # which it gives what it is bound to
+                    self.look(None, part, reads, fn)
 
     def container(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in what a container holds: all of it, or what the function asks it for by keys."""
@@ -411,6 +415,8 @@ class Names(Noted):
                 self.look(name, self.note(attribute, value, name), reads, fn)
             else:
                 self.look(name, part, reads, fn)
+                if hasattr(part, "__get__") and value is not kind and not is_data(part):
+                    self.look(None, value, reads, fn)  # which it may give to others
 
     def method(self, part: Any, args: tuple[Any, ...], reads: Reads, fn: Any) -> None:
         """Take in a method and its object, if it is the user's."""
