@@ -83,6 +83,18 @@ def list_in_a_dict() -> Any:
 
 
 @row(ADDED)
+def list_in_a_dict_at_the_name_of_a_variable() -> Any:
+    history: dict[str, Any] = {"loss": []}
+
+    def fn(x: ad.Tensor) -> Any:
+        loss = x.exp().sum()
+        history["loss"].append(loss)
+        return loss
+
+    return fn, history
+
+
+@row(ADDED)
 def list_of_an_object() -> Any:
     thing = types.SimpleNamespace(losses=[])
     return lambda x: thing.losses.append(x.sum()), thing.losses

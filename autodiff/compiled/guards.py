@@ -35,7 +35,7 @@ from autodiff.compiled.places import (
     parts,
 )
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reads import GROWING, Reads, reads_of
+from autodiff.compiled.reads import GROWING, Reads, at_key, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
@@ -157,7 +157,8 @@ class Names(Noted):
             known = hasattr(builtins, str(key)) if value is ABSENT else is_file(value)
             if not known:
                 self.note(item, fn.__globals__, key)
-            self.look(key, value, reads, fn)
+            for name in {key, at_key(key)} if key in asked else {key}:
+                self.look(name, value, reads, fn)
 
     def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in an argument, whose numbers and containers are part of the signature."""
@@ -271,7 +272,7 @@ class Names(Noted):
         whole = not keyed and (name is None or name in reads.whole or name in reads.keyed)
         if keyed:
             for key in reads.keys:
-                self.look(key, self.note(item, value, key), reads, fn)
+                self.look(at_key(key), self.note(item, value, key), reads, fn)
             for key in reads.sets:
                 self.put(setitem, value, item, value, key)
         if not whole and type(value) in GROWN:

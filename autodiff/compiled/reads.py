@@ -72,6 +72,11 @@ class Reads(NamedTuple):
         return self if all(a is b for a, b in zip(self, parts, strict=True)) else Reads(*parts)
 
 
+def at_key(key: str | int) -> str:
+    """The name of what is found at a key: no variable's, which may be another thing."""
+    return f"[{key!r}]"
+
+
 @functools.lru_cache(1024)
 def reads_of(code: types.CodeType) -> Reads:
     """What code looks up."""
@@ -82,8 +87,10 @@ def reads_of(code: types.CodeType) -> Reads:
     for i, (kind, name) in enumerate(steps[:-3]):
         after = i + 1
         if kind == "constant" and steps[after][0] == "item":
-            after += 1  # what is found there goes by the name of its key
+            after += 1
             found["keys"].add(name)
+            found["attributes"].add(name)
+            name = at_key(name)
         elif kind == "constant":
             if steps[after][0] == "put item":
                 found["sets"].add(name)
@@ -106,7 +113,7 @@ def reads_of(code: types.CodeType) -> Reads:
             found["globals"].add(name)
             if name in ("getattr", "hasattr") and not is_told(steps[after : after + 16]):
                 found["computed"].add(name)
-        elif kind != "local":
+        elif kind == "attribute":
             found["attributes"].add(name)
         if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
             found["computed"].add(name)
