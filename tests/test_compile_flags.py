@@ -74,7 +74,7 @@ def test_flags_set_back_leave_a_step_recorded(step: Callable[[Pair, ad.Tensor], 
     assert all(p.requires_grad for p in fast.judge.parameters())
 
 
-def test_evaluation_between_epochs_costs_a_call_each() -> None:
+def test_a_flag_that_a_step_sets_for_good_is_set_by_each_run() -> None:
     """The first call after eval() finds another flag than it leaves."""
     t = Pair()
     compiled = ad.compile(lambda x: trained(t, x))
@@ -86,8 +86,54 @@ def test_evaluation_between_epochs_costs_a_call_each() -> None:
         t.maker.eval()
         t.judge.eval()
     stats = compiled.stats()
-    assert (stats.recordings, stats.eager) == (1, ())
-    assert stats.runs >= 6 * 3
+    assert (stats.recordings, stats.eager) == (2, ())
+    assert stats.runs >= 6 * 5 - 3
+
+
+def test_training_and_evaluation_that_set_their_flags_take_turns() -> None:
+    plain, fast = Pair(), Pair()
+
+    def evaluate(t: Pair, x: ad.Tensor) -> ad.Tensor:
+        t.maker.eval()
+        with ad.no_grad():
+            return t.maker(x).sum()
+
+    steps = [ad.compile(lambda x, f=f: f(fast, x), fullgraph=True) for f in (trained, evaluate)]
+    for i in range(8):
+        x = ad.rand(4, 2)
+        want = []
+        for step in (trained, evaluate) if i else (evaluate,):
+            ad.manual_seed(i)
+            want.append((step(plain, x).item(), plain.state(), plain.maker.training))
+        got = []
+        for step in steps if i else steps[1:]:
+            ad.manual_seed(i)
+            got.append((step(x).item(), fast.state(), fast.maker.training))
+        assert got == want
+    assert all(step.stats().runs >= 5 for step in steps)
+
+
+def test_a_run_that_fails_leaves_the_flags_that_were_set_by_then() -> None:
+    t = Pair()
+    table = nn.Embedding(3, 2)
+
+    def found(i: ad.Tensor) -> ad.Tensor:
+        t.maker.eval()
+        x = table(i)
+        t.judge.eval()
+        return t.judge(t.maker(x)).sum()
+
+    compiled = ad.compile(found, fullgraph=True)
+    for i in ([0, 1], [1, 2], [2, 5]):
+        t.maker.train()
+        t.judge.train()
+        if 5 in i:
+            with pytest.raises(IndexError):
+                compiled(ad.tensor(i))
+        else:
+            compiled(ad.tensor(i))
+            assert not t.judge.training
+    assert (t.maker.training, t.judge.training) == (False, True)
 
 
 def test_flags_that_stay_changed_are_noticed() -> None:

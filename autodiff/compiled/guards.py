@@ -157,8 +157,8 @@ class Names(Noted):
             known = hasattr(builtins, str(key)) if value is ABSENT else is_file(value)
             if not known:
                 self.note(item, fn.__globals__, key)
-            for name in {key, at_key(key)} if key in asked else {key}:
-                self.look(name, value, reads, fn)
+            for called in {key, at_key(key)} if key in asked else {key}:
+                self.look(called, value, reads, fn)
 
     def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in an argument, whose numbers and containers are part of the signature."""

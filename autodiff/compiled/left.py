@@ -49,6 +49,8 @@ class Left:
         self.places: list[Place] = []  # of modules, and others that it looks at as well
         self.counts: list[Place] = []  # numbers that it only adds to
         self.of_modules: set[tuple[Module, str]] = set()
+        self.flags: dict[tuple[Module, str], bool] = {}  # of modules, that it sets: as they were,
+        self.set_at: list[tuple[int, Module, str, bool]] = []  # and after so many calls
         self.steady = True  # what it leaves looks as what it found
         self.now: tuple[Any, ...] = ()  # what a run left in the places, if that looks so
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
@@ -71,6 +73,11 @@ class Left:
             if name and isinstance(thing, Module) and names.counts(name, was, now):
                 self.of_modules.add((thing, name))
                 counted.append((vars(thing), (item, vars(thing), name, was), now))
+            elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
+                self.flags[thing, name] = was
+                self.set_at.append((recorder.set_at[ref, name], thing, name, now))
+                self.put.append((setattr, thing, name))
+                self.values.append(now)
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))

@@ -121,6 +121,7 @@ class Recorder:
         self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
         self.versions = [lib.ad_writes(x._p) for x in inputs]
         self.touched: dict[tuple[weakref.ref[Any], str], Any] = {}  # and what attributes were
+        self.set_at: dict[tuple[weakref.ref[Any], str], int] = {}  # the last time so many calls in
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
         self.interrupted: BaseException | None = None
@@ -192,7 +193,9 @@ class Recorder:
 
     def changed_of(self, thing: Any, name: str, was: Any) -> None:
         """An object changes that may be of this call alone, or an attribute that was `was`."""
-        self.touched.setdefault((weakref.ref(thing), name), was)
+        key = weakref.ref(thing), name
+        self.touched.setdefault(key, was)
+        self.set_at[key] = len(self.places)
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """An optimiser clears gradients."""

@@ -129,8 +129,10 @@ class Recording:
         self.names = names
         self.state = State(
             *(values, recorder.stepped, "state" in names.asked.attributes),
-            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}),
+            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}, self.left.flags),
         )
+        if not {module for module, _ in self.left.flags} <= {*self.state.modules}:
+            raise unfit()
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
 
@@ -385,6 +387,9 @@ class Recording:
         for event in self.events:
             if event.at <= source:
                 event.leaf.grad = event.value
+        for begun, module, flag, value in self.left.set_at:
+            if begun <= source:
+                setattr(module, flag, value)
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         if failure[0] == lib.AD_BAD_ARG and name in REFUSED:

@@ -13,17 +13,24 @@ from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor, live_node
 
+NONE: Mapping[Any, Any] = {}
+
 
 def of_module(
-    module: Module, apart: Container[tuple[Module, str]], added: Container[int]
+    module: Module,
+    apart: Container[tuple[Module, str]],
+    added: Container[int],
+    flags: Mapping[tuple[Module, str], bool] = NONE,
 ) -> list[Any]:
     """What a module's forward may depend on, values themselves and what is `apart` left out, as is
-    what containers hold that the call has `added` to.
+    what containers hold that the call has `added` to; `flags` are as they were.
     """
     found: list[Any] = [type(module)]
     for name, value in module.__dict__.copy().items():  # to which another thread may add
         if (apart and (module, name) in apart) or name in REGISTERS:
             continue
+        if flags:
+            value = flags.get((module, name), value)
         found.append(name)
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]
@@ -64,6 +71,7 @@ class State:
         asked: bool,
         apart: Container[tuple[Module, str]],
         added: Container[int],
+        flags: Mapping[tuple[Module, str], bool],
     ) -> None:
         modules: dict[Module, None] = {}
         self.optimizers = dict(stepped)
@@ -75,13 +83,13 @@ class State:
         self.modules = list(modules)
         self.apart, self.added = apart, added
         self.named = [value for value in values if isinstance(value, Tensor)]
-        self.were = self.now()
+        self.were = self.now(flags)
 
-    def now(self) -> list[Any]:
-        """All that is relied on, in order."""
+    def now(self, flags: Mapping[tuple[Module, str], bool] = NONE) -> list[Any]:
+        """All that is relied on, in order, these flags as they were."""
         found: list[Any] = of_all.all()
         for module in self.modules:
-            found += of_module(module, self.apart, self.added)
+            found += of_module(module, self.apart, self.added, flags)
         for optimizer, states in self.optimizers.items():
             found += of_optimizer(optimizer, states)
         for x in self.named:
