@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, float64
 from autodiff.expr import build, inputs
+from autodiff.named import NamedTuple
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import where
