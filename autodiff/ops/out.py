@@ -19,6 +19,7 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
 
+_shape_key = lib.ad_shape_key
 # An `out` of these must have the result's very dtype; of others one that it can be cast to.
 _VERY = """
 abs addbmm addmm addmv alias_copy all amax amin any argmax argmin argsort as_strided_copy baddbmm
@@ -96,8 +97,9 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
 
 def put(function: str, out: Tensor, y: Tensor) -> Tensor:
     """`out`, with y written to it, made to fit and converted."""
-    if is_untold(out, y) and out._p.dtype == y._p.dtype and out.shape == y.shape:
-        if not lib.ad_copy(out._p, y._p):  # as is mostly the case
+    p, q = out._p, y._p
+    if is_untold(out, y) and p.dtype == q.dtype and _shape_key(p) == _shape_key(q) != 0:
+        if not lib.ad_copy(p, q):  # as is mostly the case
             return out
         take_failure()  # to be met again
     check_dtype(function, out, y.dtype)
