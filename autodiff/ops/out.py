@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from autodiff.anomaly import warn
 from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
 from autodiff.native import lib, take_failure
@@ -83,11 +83,10 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
     check_out(function, out, *given)
     if out.shape != tuple(shape):
         if out.numel():
-            warnings.warn(
+            warn(
                 f"{function}(): an output with one or more elements was resized since it had shape "
                 f"{list(out.shape)}, which does not match the required output shape {list(shape)}. "
-                "Give an out of the right shape, or one without elements.",
-                stacklevel=4,
+                "Give an out of the right shape, or one without elements."
             )
         out._p = renewed(function, out, shape)._p
         out._base = out._base_node = None

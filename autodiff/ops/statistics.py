@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from typing import Any
 
+from autodiff.anomaly import warn
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, float64
 from autodiff.expr import build, inputs
@@ -139,10 +139,9 @@ def _check_freedom(name: str, x: Tensor, mask: int, correction: float) -> None:
     averaged, kept = _averaged(x._p, mask)
     count = averaged if kept else 0
     if count - correction <= 0:
-        warnings.warn(
+        warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
-            f"reduction factor (input numel divided by output numel): {correction:g} of {count}.",
-            stacklevel=5,
+            f"reduction factor (input numel divided by output numel): {correction:g} of {count}."
         )
 
 
