@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import EllipsisType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from autodiff.named import NamedTuple
 
 Number: TypeAlias = bool | int | float
 Shown: TypeAlias = "Number | EllipsisType | list[Shown]"

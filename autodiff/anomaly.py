@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from sys import _getframe
@@ -86,6 +87,14 @@ def users_frame(depth: int) -> Any:
     while _own[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
     return frame
+
+
+def warn(text: str) -> None:
+    """A UserWarning of the user's line that called the library, whatever frames are between."""
+    frame, level = users_frame(0), 1
+    while _getframe(level) is not frame:
+        level += 1
+    warnings.warn(text, stacklevel=level + 1)
 
 
 def line_of(node: Any) -> str:

@@ -7,9 +7,10 @@ serves the library's own operations and what users pass to `autodiff.pointwise`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import dtype
+from autodiff.named import NamedTuple
 
 Rule = Callable[..., "tuple[Expr | None, ...]"]
 Interval = tuple[float, float]

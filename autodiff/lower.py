@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import PRIMITIVES, Expr, expanded, topological
+from autodiff.named import NamedTuple
 from autodiff.native import error, lib, numbered
 from autodiff.promotion import DIMENSIONED, NO_BOOL, NUMBER, Operand, computed_in, infer
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
 from autodiff.hooks import Hook, NodeHooks, RemovableHandle, add_hook, hooks_of
+from autodiff.named import NamedTuple
 from autodiff.native import lib, operand_text, writer_name
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import PRIMITIVES, Expr
+from autodiff.named import NamedTuple
 
 DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 

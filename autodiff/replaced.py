@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.changes import new_lock
+from autodiff.ops.written import finish
 
 __all__ = ["Layer", "beneath", "find_all", "own_code"]
 
@@ -83,7 +84,7 @@ def find_all() -> None:
 
 def _code_with(function: Function, layers: tuple[Layer, ...]) -> types.CodeType:
     on = tuple(x for x in layers if function in x.wraps)
-    codes = _codes.setdefault(function, {(): function.__code__})
+    codes = _codes.setdefault(function, {(): own_code(function)})
     if on not in codes:
         codes[on] = _with(function, codes[()], on)
     return codes[on]
@@ -91,6 +92,7 @@ def _code_with(function: Function, layers: tuple[Layer, ...]) -> types.CodeType:
 
 def own_code(function: Function) -> types.CodeType:
     """The code of a function when nothing is on."""
+    finish(function)
     return _codes[function][()] if function in _codes else function.__code__
 
 

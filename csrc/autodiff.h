@@ -159,6 +159,9 @@ ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j); /* x[i, j] *
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
+/* The view that n items take: each an index and two zeros, the start, stop and step of a slice, or a step of
+ * -1 for a new dimension. */
+ad_tensor *ad_view_at(const ad_tensor *x, int n, const int64_t *items);
 /* All windows of `size` along a dimension, their elements in a new last one; of no dimension, the element. */
 ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step);
 ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); /* in a new last dimension */
@@ -167,8 +170,7 @@ ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); 
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
 ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
-/* To the view of x that n items take: each an index and two zeros, or the start, stop and step of a slice. */
-int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src);
+int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src); /* to that view */
 /* Joined along a dimension, or along a new one; -1 is the last. dtype: that of the result, or -1 where all
  * are to have one dtype and, to be joined, as many dimensions. */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype);

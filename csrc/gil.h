@@ -55,12 +55,12 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("full_f64") || AD_IS("item_f64") || AD_IS("unfold") || AD_IS("diagonal") || AD_IS("index_get") || \
      AD_IS("index_put") || AD_IS("norm") || AD_IS("lookup") || AD_IS("bags") || AD_IS("flip") ||             \
      AD_IS("roll") || AD_IS("pad") || AD_IS("cat") || AD_IS("stack") || AD_IS("triangle") ||                 \
-     AD_IS("as_strided") || AD_IS("permute") || AD_IS("number_f64") || AD_IS("number_i64") ||                \
-     AD_IS("item_i64") || AD_IS("pw_to") || AD_IS("next") || AD_IS("empty") || AD_IS("clone") ||             \
-     AD_IS("copy") || AD_IS("contiguous") || AD_IS("gather") || AD_IS("windows") || AD_IS("windows_vjp") ||  \
-     AD_IS("max_pool") || AD_IS("grid_sample") || AD_IS("grid_sample_vjp") || AD_IS("storage_id") ||         \
-     AD_IS("offset") || AD_IS("vector_product") || AD_IS("tape_run") || AD_IS("tape_run0") ||                \
-     AD_IS("tape_run1") || AD_IS("tape_run2") || AD_IS("tape_run3") || AD_IS("nll") ||                       \
+     AD_IS("as_strided") || AD_IS("view_at") || AD_IS("permute") || AD_IS("number_f64") ||                   \
+     AD_IS("number_i64") || AD_IS("item_i64") || AD_IS("pw_to") || AD_IS("next") || AD_IS("empty") ||        \
+     AD_IS("clone") || AD_IS("copy") || AD_IS("contiguous") || AD_IS("gather") || AD_IS("windows") ||        \
+     AD_IS("windows_vjp") || AD_IS("max_pool") || AD_IS("grid_sample") || AD_IS("grid_sample_vjp") ||        \
+     AD_IS("storage_id") || AD_IS("offset") || AD_IS("vector_product") || AD_IS("tape_run") ||               \
+     AD_IS("tape_run0") || AD_IS("tape_run1") || AD_IS("tape_run2") || AD_IS("tape_run3") || AD_IS("nll") || \
      AD_IS("nll_spread") || AD_IS("rng_normal") || AD_IS("rng_uniform") || AD_IS("rng_randint") ||           \
      AD_IS("equal") || AD_IS("wrap") || AD_IS("values_f64") || AD_IS("values_i64") || AD_IS("aside") ||      \
      AD_IS("is_inference") || AD_IS("readonly") || AD_IS("storage_bytes") || AD_IS("regroup") ||             \

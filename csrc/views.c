@@ -243,15 +243,20 @@ ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j) {
     return y;
 }
 
-int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src) {
-    if (n > x->ndim) return ad_fail(AD_BAD_DIM, n, x->ndim, 0);
+ad_tensor *ad_view_at(const ad_tensor *x, int n, const int64_t *items) {
     ad_tensor *view = ad_alias(x);
     for (int dim = 0; view && n-- > 0; items += 3) {
         ad_tensor *whole = view;
-        view =
-            items[2] ? ad_slice(whole, dim++, items[0], items[1], items[2]) : ad_select(whole, dim, items[0]);
+        view = items[2] > 0   ? ad_slice(whole, dim++, items[0], items[1], items[2])
+               : items[2] < 0 ? ad_unsqueeze(whole, dim++)
+                              : ad_select(whole, dim, items[0]);
         ad_free(whole);
     }
+    return view;
+}
+
+int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src) {
+    ad_tensor *view = ad_view_at(x, n, items);
     int status = view ? ad_copy(view, src) : ad_error(NULL);
     ad_free(view);
     return status;

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 
 # Each layer may import the ones before it; a folder stands for its files.
 LAYERS = [
+    ["named"],
     ["version", "_format", "changes", "places"],
     ["devices", "dtypes", "formats", "shapes"],
     ["anomaly", "hooks", "native"],

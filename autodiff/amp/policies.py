@@ -12,10 +12,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
+from autodiff.named import NamedTuple
 from autodiff.node import mode, unrecorded
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.written import unwrapped

@@ -7,10 +7,11 @@ requires grad, and what is computed where grad mode is off has no tangent.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import graph
 from autodiff.grad_mode import enable_grad
+from autodiff.named import NamedTuple
 from autodiff.node import mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias

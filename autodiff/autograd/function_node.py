@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from autodiff import dtypes
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.node import Cotangents, Node, freed, overwritten
 from autodiff.ops.cast import to_dtype

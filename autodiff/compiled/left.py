@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
@@ -13,6 +13,7 @@ from autodiff.compiled.places import ABSENT, Row, item
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import is_spent, signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.shapes import Size

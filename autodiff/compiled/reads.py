@@ -8,7 +8,9 @@ import re
 import types
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+from autodiff.named import NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")

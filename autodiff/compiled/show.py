@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import place
+from autodiff.named import NamedTuple
 from autodiff.native import NULL, ffi, lib, operand_text, writer_name
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.autograd.function import Function
 from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, is_batch, levels
+from autodiff.named import NamedTuple
 from autodiff.ops.rearrange import movedim
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+
+from autodiff.named import NamedTuple
 
 SHRINK = 0.1  # from one step to the next smaller
 STEPS = 3

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from autodiff import dtypes
 from autodiff.grad_mode import enable_grad
 from autodiff.graph import grad
+from autodiff.named import NamedTuple
 from autodiff.ops.create import empty
 from autodiff.ops.generator import Generator, default_generator
 from autodiff.ops.random import randn

@@ -13,10 +13,11 @@ import sys
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.io.memory import filled
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.nn.parameter import Parameter
 from autodiff.shapes import Size

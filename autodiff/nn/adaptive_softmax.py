@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from autodiff.dtypes import dtype as Dtype
 from autodiff.functions import cat, where, zeros
+from autodiff.named import NamedTuple
 from autodiff.nn.containers import ModuleList, Sequential
 from autodiff.nn.functional import log_softmax
 from autodiff.nn.linear import Linear

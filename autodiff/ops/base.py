@@ -62,13 +62,16 @@ def called(title: str) -> Callable[[F], F]:
         names, known = parameters(function)
         given = [f"_{at}" for at in range(len(names))]
         named = [f"{name}={name}" for name in known[len(names) :]]
-        lines = [
-            f"y = function({', '.join([*given, *named])})",
-            "if kind(y) is plain and y._node is None: return y",
-            f"return told(y, [{', '.join(given)}])",  # what is recorded takes longer anyway
-        ]
-        scope = {"function": function, "kind": type, "plain": Tensor, "told": told}
-        return cast(F, twin(function, lines, scope))
+
+        def tell(scope: dict[str, Any]) -> Sequence[str]:
+            scope |= {"function": function, "kind": type, "plain": Tensor, "told": told}
+            return [
+                f"y = function({', '.join([*given, *named])})",
+                "if kind(y) is plain and y._node is None: return y",
+                f"return told(y, [{', '.join(given)}])",  # what is recorded takes longer anyway
+            ]
+
+        return cast(F, twin(function, tell))
 
     return with_title
 

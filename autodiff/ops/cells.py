@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from autodiff.expr import Expr, build, inputs
+from autodiff.named import NamedTuple
 from autodiff.ops.contraction import linear
 from autodiff.ops.elementwise import tanh
 from autodiff.ops.halves import in_float32

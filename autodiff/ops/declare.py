@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
+from autodiff.named import NamedTuple
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.promotion import NUMBER, Operand
 

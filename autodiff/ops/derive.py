@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from autodiff.expr import Expr, build, differentiate, expanded, rebuild, topological, with_args
+from autodiff.named import NamedTuple
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 # What takes longer than to store a number and load it again.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
+from autodiff.named import NamedTuple
 from autodiff.native import describe, error, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import Op, called

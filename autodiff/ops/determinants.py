@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from autodiff import graph
+from autodiff.named import NamedTuple
 from autodiff.native import lib, looked_at
 from autodiff.ops.base import Op, OpNode, called
 from autodiff.ops.contraction import matmul

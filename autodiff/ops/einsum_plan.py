@@ -6,8 +6,9 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from types import EllipsisType
-from typing import Any, NamedTuple
+from typing import Any
 
+from autodiff.named import NamedTuple
 from autodiff.shapes import Size
 
 # A label is the code of a letter, or ELLIPSIS less how far from the right a dimension of "..." is.

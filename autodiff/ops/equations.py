@@ -5,9 +5,10 @@ of tensors: compositions of products and of solvers.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import int64
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from autodiff import torch_function
 from autodiff.dtypes import PYTHON, dtype
-from autodiff.ops.written import is_open, parameters, twin, unwrapped
+from autodiff.ops.written import MISSING, is_open, parameters, twin, unwrapped
 from autodiff.tensor import Tensor
 from autodiff.torch_function import noticed, takes_part
 
@@ -81,7 +81,8 @@ def guarded(
 
     whole: Any = call
     if "dim" in known and not is_open(function) and len(keywords) < 2:  # often given by name
-        whole = _written_out(call, function, flags, alone, elsewhere, keywords)
+        tell = functools.partial(_told, call, function, flags, alone, elsewhere, keywords)
+        whole = twin(function, tell, more=True)
     return cast(F, whole)
 
 
@@ -161,11 +162,11 @@ def _renamed(name: str, known: Iterable[str]) -> str:
 class _Rest:
     """What a function that is written out leaves to `call`, which takes any arguments."""
 
-    def __init__(self, call: Any, function: Any, listed: Sequence[Any]) -> None:
+    def __init__(self, whole: Any, call: Any, function: Any, listed: Sequence[Any]) -> None:
         names, self.known = parameters(function)
         self.n, self.call, self.function = len(names), call, function
         self.listed = listed  # what stands for arguments that are not given
-        self.whole: Any = None  # what is written out
+        self.whole = whole  # what is written out
 
     def given(self, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments that were given, by position and by name."""
@@ -173,7 +174,7 @@ class _Rest:
         while at and values[at - 1] is listed[at - 1]:
             at -= 1
         for k in range(at):
-            if values[k] is _MISSING:  # what follows was given by name
+            if values[k] is MISSING:  # what follows was given by name
                 at = k
                 break
         rest = zip(self.known[at:], values[at:], listed[at:], strict=True)
@@ -193,15 +194,17 @@ class _Rest:
         return self.whole(*args, **kwargs)
 
 
-def _written_out(
+def _told(
     call: Any,
     function: Any,
     flags: Iterable[str],
     alone: bool,
     elsewhere: Elsewhere | None,
     keywords: frozenset[str],
-) -> Any:
-    """`call` with the function's own parameters, so that one costs what a call by hand does.
+    scope: dict[str, Any],
+) -> Sequence[str]:
+    """The lines of `call` with the function's own parameters, so that one costs what one by hand
+    does, and what they name.
 
     What is not plain is left to `call`: other keywords, arguments that are missing, or of a type
     that is to be looked at. A call that failed for its arguments' types is not made again, unless
@@ -213,7 +216,7 @@ def _written_out(
     own: Any = unwrapped(function)
     defaults = dict(zip(names[::-1], (own.__defaults__ or ())[::-1], strict=False))
     defaults |= own.__kwdefaults__ or {}
-    rest = _Rest(call, function, [defaults.get(name, _MISSING) for name in known])
+    rest = _Rest(scope["whole"], call, function, [defaults.get(name, MISSING) for name in known])
     checks = [f"_{at} is missing" for at, name in enumerate(names) if name not in defaults]
     inner, kinds = function, function.__annotations__
     if vars(function).get("strict") is function:
@@ -223,21 +226,19 @@ def _written_out(
     for x in [called[known.index(name)] for name in flags]:
         checks.append(f"{x} is not False and {x} is not True")
     renamed = [(called[known.index(x)], name) for name, x in _OFTEN.items() if x in known]
-    scope = {
-        **{f"no_{name}": defaults.get(_OFTEN[name], _MISSING) for _, name in renamed},
+    scope |= {
+        **{f"no_{name}": defaults.get(_OFTEN[name], MISSING) for _, name in renamed},
         **{f"a_{_KEYS[kind]}": types for kind, types in _EXACT.items()},
         "function": inner,
         "kind": type,
-        "missing": _MISSING,
+        "missing": MISSING,
         "keywords": keywords,
         "elsewhere": elsewhere,
         "otherwise": rest.otherwise,
         "failed": rest.failed,
         "failures": (OverflowError,) if alone else (AttributeError, TypeError, OverflowError),
     }
-    lines = _lines(called, n, known, renamed, checks)
-    rest.whole = scope["whole"] = twin(function, lines, scope, more=True)
-    return rest.whole
+    return _lines(called, n, known, renamed, checks)
 
 
 def _lines(
@@ -262,7 +263,6 @@ def _lines(
     ]
 
 
-_MISSING = object()
 _PLAIN: dict[str, Any] = {
     "bool": bool,
     "int": numbers.Integral,

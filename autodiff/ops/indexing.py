@@ -32,10 +32,11 @@ from autodiff.ops.subscript import (
     is_scalar,
     together,
 )
-from autodiff.ops.views import _select, alias, expand, reshape, select
-from autodiff.tensor import TENSOR_TYPES, Tensor, own
+from autodiff.ops.views import _select, _slice, alias, expand, reshape, select
+from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, own
 
-_select_p, _select_two, _copy_at = lib.ad_select, lib.ad_select_two, lib.ad_copy_at
+_select_p, _select_two, _unsqueeze_p = lib.ad_select, lib.ad_select_two, lib.ad_unsqueeze
+_view_at, _copy_at = lib.ad_view_at, lib.ad_copy_at
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -45,12 +46,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         p = _select_p(x._p, 0, index)
         if p:
             return _select.result(x, p, (0, index))
-    if kind is tuple and len(index) == 2 and x._node is None and x._base is None:
-        i, j = index
-        if type(i) is int is type(j) and -END < i < END and -END < j < END:
-            p = _select_two(x._p, i, j)
-            if p:
-                return _select.result(x, p, index)
+    if kind is tuple and (x._node if x._base is None else live_node(x)) is None:  # no step is told
+        p = _at_once(x._p, index)
+        if p:
+            return _slice.result(x, p, index)
     if kind in TENSOR_TYPES:
         if is_places(x, index):
             return index_along(x, 0, index)
@@ -72,6 +71,27 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return y if y is not x else alias(x)
     y, first, tensors = together(y, left)
     return index_along(y, first, *tensors)
+
+
+def _at_once(p: Any, index: tuple[Any, ...]) -> Any:
+    """The descriptor of the view that ints, slices, None and `...` take; None of another index."""
+    if len(index) == 2:  # mostly one step, or known as one call
+        i, j = index
+        plain = type(j) is int and -END < j < END
+        if plain and type(i) is int and -END < i < END:
+            return _select_two(p, i, j)
+        at = p.ndim - plain if i is Ellipsis else 1 if type(i) is slice and i == ALL else -1
+        if at >= 0 and plain:
+            return _select_p(p, at, j)
+        if at >= 0 and j is None:
+            return _unsqueeze_p(p, at)
+    items = _plain_items(index, p.ndim)
+    if items:
+        try:
+            return _view_at(p, len(items) // 3, items)
+        except OverflowError:
+            pass  # an integer past 64 bits
+    return None
 
 
 def _at_mask(x: Tensor, mask: Tensor) -> Tensor:
@@ -124,14 +144,17 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 
 
 def _plain_items(index: tuple[Any, ...], ndim: int) -> list[int] | None:
-    """Ints, slices and one `...` as the native library takes them; None of another index."""
+    """Ints, slices, None and one `...` as the native library takes them; None of another index."""
     items: list[int] = []
-    dots = 0
+    dots, new = -1, 0
     for item in index:
         kind = type(item)
         if kind is int:
             items += (item, 0, 0)
         elif kind is slice:
+            if item == ALL:
+                items += _WHOLE
+                continue
             start, stop, step = item.start, item.stop, item.step
             start = 0 if start is None else start
             stop = END if stop is None else stop
@@ -139,11 +162,15 @@ def _plain_items(index: tuple[Any, ...], ndim: int) -> list[int] | None:
             if not (type(start) is type(stop) is type(step) is int) or step < 1:
                 return None
             items += (start, stop, step)
-        elif item is Ellipsis and not dots:
-            dots = 1
-            items += _WHOLE * (ndim + 1 - len(index))
+        elif item is None:
+            new += 1
+            items += (0, 0, -1)
+        elif item is Ellipsis and dots < 0:
+            dots = len(items)
         else:
             return None
+    if dots >= 0:
+        items[dots:dots] = _WHOLE * (ndim + 1 + new - len(index))
     return items
 
 

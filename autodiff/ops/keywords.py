@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.devices import check_device
+from autodiff.dtypes import dtype
 from autodiff.node import mode
 from autodiff.ops.guard import Elsewhere, guarded
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
-from autodiff.ops.written import parameters
+from autodiff.ops.written import MISSING, parameters
 from autodiff.tensor import Tensor
 
 _OUT = frozenset(["out"])
@@ -36,7 +37,9 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
-        check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
+        untold = type(out) is Tensor and _is_plain((out, *args)) and _is_plain(kwargs.values())
+        if not untold:
+            check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
         if makes:
             if kwargs.get("dtype") is None:
                 kwargs["dtype"] = out.dtype
@@ -125,6 +128,24 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     keywords = _OUT | _PLACES if writes else _PLACES
     more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    """Whether arguments are tensors that no graph knows, lists of such, or none."""
+    for x in values:
+        kind = type(x)
+        if kind is Tensor:
+            if x._node is not None or x._base is not None:
+                return False
+        elif kind is list or kind is tuple:
+            if not _is_plain(x):
+                return False
+        elif kind not in _OTHERS:
+            return False
+    return True
+
+
+_OTHERS = frozenset([int, bool, float, dtype, type(None), type(MISSING)])
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

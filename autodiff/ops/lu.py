@@ -6,9 +6,10 @@ matrix that needs no exchanges, and triangular systems for what is beyond the sq
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import int32
+from autodiff.named import NamedTuple
 from autodiff.native import lib, refuse_any
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul

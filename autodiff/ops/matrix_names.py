@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from autodiff.named import NamedTuple
 from autodiff.ops import lu, spectral
 from autodiff.ops.base import called
 from autodiff.ops.create import zeros_like

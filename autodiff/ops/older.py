@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Number
 from typing import Any
 
+from autodiff.anomaly import warn
 from autodiff.tensor import Tensor
 
 _told: set[str] = set()
@@ -23,10 +23,9 @@ def scaled(name: str, by: str, factor: Any, *tensors: Any) -> tuple[Any, ...]:
     if name not in _told:
         _told.add(name)
         rest = "Tensor tensor1, Tensor tensor2" if tensors[1:] else "Tensor other"
-        warnings.warn(
+        warn(
             f"This overload of {name} is deprecated:\n\t{name}(Number {by}, {rest})\nConsider "
             "using one of the following signatures instead:\n"
-            f"\t{name}({rest}, *, Number {by} = 1)",
-            stacklevel=3,
+            f"\t{name}({rest}, *, Number {by} = 1)"
         )
     return *tensors, factor.item() if isinstance(factor, Tensor) else factor

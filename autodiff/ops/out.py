@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from autodiff.anomaly import warn
 from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
 from autodiff.native import lib, take_failure
@@ -19,6 +19,7 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
 
+_shape_key = lib.ad_shape_key
 # An `out` of these must have the result's very dtype; of others one that it can be cast to.
 _VERY = """
 abs addbmm addmm addmv alias_copy all amax amin any argmax argmin argsort as_strided_copy baddbmm
@@ -82,11 +83,10 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
     check_out(function, out, *given)
     if out.shape != tuple(shape):
         if out.numel():
-            warnings.warn(
+            warn(
                 f"{function}(): an output with one or more elements was resized since it had shape "
                 f"{list(out.shape)}, which does not match the required output shape {list(shape)}. "
-                "Give an out of the right shape, or one without elements.",
-                stacklevel=4,
+                "Give an out of the right shape, or one without elements."
             )
         out._p = renewed(function, out, shape)._p
         out._base = out._base_node = None
@@ -96,8 +96,9 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
 
 def put(function: str, out: Tensor, y: Tensor) -> Tensor:
     """`out`, with y written to it, made to fit and converted."""
-    if is_untold(out, y) and out._p.dtype == y._p.dtype and out.shape == y.shape:
-        if not lib.ad_copy(out._p, y._p):  # as is mostly the case
+    p, q = out._p, y._p
+    if is_untold(out, y) and p.dtype == q.dtype and _shape_key(p) == _shape_key(q) != 0:
+        if not lib.ad_copy(p, q):  # as is mostly the case
             return out
         take_failure()  # to be met again
     check_dtype(function, out, y.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import (
     HALVES,
@@ -19,6 +19,7 @@ from autodiff.dtypes import (
     int64,
 )
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, by_width, inputs
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import masked_fill

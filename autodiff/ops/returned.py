@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from autodiff.named import NamedTuple
 from autodiff.tensor import Tensor
 
 T = TypeVar("T")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from autodiff.anomaly import lines, note_line
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
+from autodiff.named import NamedTuple
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes

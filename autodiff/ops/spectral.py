@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.expr import inputs
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode

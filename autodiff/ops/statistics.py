@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
+from autodiff.anomaly import warn
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, float64
 from autodiff.expr import build, inputs
+from autodiff.named import NamedTuple
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import where
@@ -138,10 +139,9 @@ def _check_freedom(name: str, x: Tensor, mask: int, correction: float) -> None:
     averaged, kept = _averaged(x._p, mask)
     count = averaged if kept else 0
     if count - correction <= 0:
-        warnings.warn(
+        warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
-            f"reduction factor (input numel divided by output numel): {correction:g} of {count}.",
-            stacklevel=5,
+            f"reduction factor (input numel divided by output numel): {correction:g} of {count}."
         )
 
 

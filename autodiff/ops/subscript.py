@@ -236,8 +236,11 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
     """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
-    if len(items) == 2 and items[0] is Ellipsis and type(items[1]) is int:
-        return _plain(x, x._p.ndim - 1, items[1])
+    if len(items) == 2 and items[0] is Ellipsis:
+        if items[1] is None:
+            return unsqueeze(x, -1)
+        if type(items[1]) is int:
+            return _plain(x, x._p.ndim - 1, items[1])
     y, dim = x, 0
     for k, item in enumerate(items):
         if type(item) is slice and item == ALL and dim < y._p.ndim:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import plain
+from autodiff.named import NamedTuple
 from autodiff.native import lib, operand_text
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import int64
+from autodiff.named import NamedTuple
 from autodiff.native import NULL, lib
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import linspace

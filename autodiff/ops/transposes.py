@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
+from autodiff.anomaly import warn
 from autodiff.native import lib
 from autodiff.ops.base import Op
 from autodiff.ops.views import _alias, _permute, _transpose, transpose
@@ -38,9 +37,7 @@ def t(input: Tensor) -> Tensor:
 
 def of_a_number(name: str) -> None:
     """A warning for who transposes a tensor without dimensions."""
-    warnings.warn(
-        f"Tensor.{name} of a 0-d tensor is deprecated: it is the tensor itself", stacklevel=4
-    )
+    warn(f"Tensor.{name} of a 0-d tensor is deprecated: it is the tensor itself")
 
 
 def mT(x: Tensor) -> Tensor:
@@ -99,10 +96,9 @@ def T(x: Tensor) -> Tensor:
     if n == 0:
         of_a_number("T")
     else:
-        warnings.warn(
+        warn(
             f"x.T of a tensor of {n} dimensions is deprecated: take x.mT for a batch of matrices, "
-            "or x.permute(*range(x.ndim)[::-1]) to reverse the dimensions",
-            stacklevel=3,
+            "or x.permute(*range(x.ndim)[::-1]) to reverse the dimensions"
         )
     return _permute(x, list(range(n))[::-1])
 

@@ -6,9 +6,10 @@ results, 2008), so there are derivatives of every order.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.descriptor import fresh
+from autodiff.named import NamedTuple
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul

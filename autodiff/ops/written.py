@@ -7,8 +7,13 @@ from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from autodiff.changes import new_lock
+
 P = ParamSpec("P")
 R = TypeVar("R")
+MISSING = object()  # an argument that was not given
+_later: dict[Any, Callable[[], CodeType]] = {}  # what writes functions that were not called yet
+_lock = new_lock()
 
 
 def written(name: str, parameters: Sequence[str], lines: Sequence[str], scope: Any) -> Any:
@@ -37,26 +42,54 @@ def is_open(function: Any) -> bool:
     return bool(unwrapped(function).__code__.co_flags & (4 | 8))
 
 
-def twin(function: Any, lines: Sequence[str], scope: dict[str, Any], *, more: bool = False) -> Any:
+Lines = Callable[[dict[str, Any]], Sequence[str]]
+
+
+def twin(function: Any, tell: Lines, *, more: bool = False) -> Any:
     """A function of the parameters of one that is not open, whose lines call those by position _0,
     _1...: it costs what one by hand does, where any arguments would cost as much as a small kernel.
 
-    Where it takes `more`, no argument has to be given: those that are not are `scope["missing"]`.
+    Where it takes `more`, no argument has to be given: those that are not are `MISSING`. Its first
+    call writes it, as import would take a quarter longer: `tell` puts what its lines name into the
+    scope that it is given, where it finds the function itself as `whole`.
     """
-    names, known = parameters(function)
-    n, own = len(names), unwrapped(function)
-    first, last = ("*more", "**rest") if more else ("*", "")
-    told = [*(f"_{at}" for at in range(n)), first, *known[n:], last]
-    code = _code(", ".join(x for x in told if x and (x, n) != ("*", len(known))), tuple(lines))
-    names_of = (*known, *code.co_varnames[len(known) :])
-    code = code.replace(co_name=own.__name__, co_varnames=names_of)
+    own = unwrapped(function)
     defaults = own.__defaults__ or ()
     if more:
-        defaults = (*[scope["missing"]] * (n - len(defaults)), *defaults)
-    scope.setdefault("__name__", __name__)  # whose a frame is
-    made: Any = FunctionType(code, scope, own.__name__, defaults)
+        defaults = (*[MISSING] * (own.__code__.co_argcount - len(defaults)), *defaults)
+    scope: dict[str, Any] = {"__name__": __name__, "finish": finish}  # whose a frame is
+    made: Any = FunctionType(_unwritten.__code__, scope, own.__name__, defaults)
     made.__kwdefaults__ = own.__kwdefaults__
+    scope["whole"] = made
+    _later[made] = functools.partial(_twin_code, own, tell, scope, more)
     return functools.wraps(function)(made)
+
+
+def finish(function: Any) -> None:
+    """Give a function the code it is to have, where it still waits for its first call."""
+    with _lock:
+        if function in _later:
+            function.__code__ = _later[function]()
+            del _later[function]
+
+
+def _unwritten(*args: Any, **kwargs: Any) -> Any:
+    finish(whole)
+    return whole(*args, **kwargs)
+
+
+whole: Any = None  # in the scope of each that `twin` makes: itself
+
+
+def _twin_code(own: Any, tell: Lines, scope: dict[str, Any], more: bool) -> CodeType:
+    names, known = parameters(own)
+    n = len(names)
+    first, last = ("*more", "**rest") if more else ("*", "")
+    told = [*(f"_{at}" for at in range(n)), first, *known[n:], last]
+    lines = tuple(tell(scope))
+    code = _code(", ".join(x for x in told if x and (x, n) != ("*", len(known))), lines)
+    names_of = (*known, *code.co_varnames[len(known) :])
+    return code.replace(co_name=own.__name__, co_varnames=names_of)
 
 
 @functools.cache  # the same text serves many

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.grad_mode import enable_grad, no_grad
+from autodiff.named import NamedTuple
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.optim._native import check_lr

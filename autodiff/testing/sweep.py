@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from autodiff.gradcheck import worst_error
+from autodiff.named import NamedTuple
 from autodiff.testing.cases import FAMILIES, Case
 from autodiff.testing.draw import Random
 

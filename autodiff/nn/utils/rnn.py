@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
+from autodiff.named import NamedTuple
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import arange
