@@ -23,6 +23,7 @@ typedef struct single {
     uint64_t numbers[3]; /* those that had to be converted */
     ad_pw_fn *kernel;
     ad_compare_fn *compare;         /* instead of it, or NULL */
+    int64_t block;                  /* elements that are staged at once */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
     bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
@@ -102,9 +103,11 @@ static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, 
     const ad_operand *out = &s->loop->out[0];
     int64_t step[3];
     for (int k = 0; k < 3; k++) step[k] = s->in[k].strides[0] * s->in[k].size;
-    for (int64_t i = 0; i < n; i += AD_BLOCK) {
-        const int64_t m = ad_least(n - i, AD_BLOCK);
+    for (int64_t i = 0, m; i < n; i += m) {
         char *run = dst + i * out->size, *made = s->stream ? stage : run;
+        const int64_t over = s->stream ? ((intptr_t)run & (AD_LINE - 1)) / out->size : 0;
+        m = ad_least(n - i,
+                     s->block - over); /* to the end of a line, as parts of one go through the caches */
         run_kernel(s, m, made, a + i * step[0], b + i * step[1], c + i * step[2]);
         if (s->next) run_next(s->next, m, made);
         if (s->stream) ad_stream(s->loop, out, m, run, stage);
@@ -283,6 +286,7 @@ static void run_all(single *s, bool stream) {
         return;
     }
     s->stream = stream && l->shape[0] >= STAGED;
+    if (s->stream) s->block = ad_streamed_block(l);
     s->rows = l->numel / l->shape[0];
     s->pieces = (l->shape[0] + PART - 1) / PART;
     if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
@@ -295,7 +299,7 @@ static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) 
     chain c;
     c.n = 0, c.made = -1;
     for (int k = 0; k < MOST_STEPS; k++)
-        c.steps[k] = (single){.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+        c.steps[k] = (single){.loop = l, .block = AD_BLOCK, .rows = 1, .pieces = 1, .rows_per = 1};
     if (!set_up_narrow(&c)) return false;
     if (c.n > 1) {
         c.steps[0].filled = true;
@@ -310,7 +314,7 @@ bool ad_run_single(const ad_loop *l, bool stream) {
     const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
     if (!p->last_only || p->divides || (p->n_code != 1 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
-    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    single s = {.loop = l, .block = AD_BLOCK, .rows = 1, .pieces = 1, .rows_per = 1};
     if (p->n_code != 1 || !set_up(&s)) return whole && run_narrow(l, stream);
     run_all(&s, stream);
     return true;
