@@ -78,8 +78,7 @@ bool ad_run_single(const ad_loop *l, bool stream);
 static inline int64_t ad_streamed_block(const ad_loop *l) {
     int moving = 0;
     for (int i = 0; i < l->program->n_in; i++) moving += l->in[i].strides[0] != 0;
-    if (ad_l1_ways < 1 || ad_l1_ways > 8 || moving < 2) return AD_BLOCK;
-    return moving == 2 ? AD_BLOCK / 2 : AD_BLOCK / 4;
+    return moving < 2 || !ad_l1_is_narrow() ? AD_BLOCK : moving == 2 ? AD_BLOCK / 2 : AD_BLOCK / 4;
 }
 
 /* Sends n elements that were put together in `made` to their memory past the caches, while inputs that lie as
