@@ -52,7 +52,8 @@ static const element_copies copies[] = {
 
 /* ---- runs and panels ---- */
 
-/* Through registers of the source's type, which holds it exactly: one rounding, at the store. */
+/* Straight to what a register would hold, or through registers of the source's type, which holds it exactly:
+ * one rounding either way. */
 static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
                         int64_t ss) {
     _Alignas(64) char reg[AD_BLOCK * 8];
@@ -60,6 +61,10 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     const float zero = 0;
     if (src_dtype == AD_float32 && dst_dtype == AD_bool && ss == 1 && ds == 1) {
         ad_cpu->pw->compare_number[AD_OP_ne - AD_OP_lt][1](n, (uint8_t *)dst, src, &zero);
+        return;
+    }
+    if (ds == 1 && ad_is_native_dtype(dst_dtype) && (!ad_is_half(src_dtype) || dst_dtype == AD_float32)) {
+        ad_cpu->pw->load[src_dtype][ad_dtype_type[dst_dtype]](n, dst, src, ss);
         return;
     }
     ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];
@@ -92,6 +97,19 @@ static void fill_past(char *dst, int64_t n, int size, const char *value) {
         ad_move_past(dst + i, page, ad_least(n * size - i, AD_PAGE), 0, NULL, NULL);
 }
 
+/* A run that is converted, past the caches. */
+static void convert_past(int64_t n, char *dst, int dst_dtype, const char *src, int src_dtype) {
+    enum { STAGED = AD_BLOCK / 2 }; /* elements: all that is read and made, now and next, stays in L1 */
+    _Alignas(AD_LINE) char stage[STAGED * 8];
+    const int64_t from = ad_itemsize[src_dtype], to = ad_itemsize[dst_dtype];
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = ad_least(n - i, STAGED);
+        convert_run(m, stage, dst_dtype, 1, src + i * from, src_dtype, 1);
+        ad_move_past(dst + i * to, stage, m * to, 1, (const char *const[]){src + (i + m) * from},
+                     (const int64_t[]){AD_LINE * from / to});
+    }
+}
+
 static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src, int src_dtype, bool past) {
     int64_t dst_step = p->dst_row * ad_itemsize[dst_dtype], src_step = p->src_row * ad_itemsize[src_dtype];
     if (dst_dtype == src_dtype && p->src_row == 1 && p->dst_col == 1 && p->src_col != 0 && p->rows > 1 &&
@@ -121,6 +139,12 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
         p->cols * ad_itemsize[dst_dtype] >= AD_PAGE) {
         for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step)
             fill_past(dst, p->cols, ad_itemsize[dst_dtype], src);
+        return;
+    }
+    if (dst_dtype != src_dtype && p->dst_col == 1 && p->src_col == 1 && past &&
+        p->cols * ad_itemsize[dst_dtype] >= AD_PAGE) {
+        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step)
+            convert_past(p->cols, dst, dst_dtype, src, src_dtype);
         return;
     }
     for (int64_t r = 0; r < p->rows; r++)

@@ -73,15 +73,22 @@ static bool beats(const reduction *r, bool max, const void *a, const void *b) {
 
 static int64_t place_in_sequence(const search *s, const char *base) {
     const reduction *r = &s->r;
-    _Alignas(64) char buffer[CHUNK * 8];
-    _Alignas(8) char best[8] = {0}, extreme[8]; /* one element each */
-    int64_t best_start = 0;
-    for (int64_t start = 0; start < r->length; start += CHUNK) {
-        int64_t n = ad_least(CHUNK, r->length - start);
-        r->kernels->rows(1, n, ad_sequence(r, base, start, n, buffer), 0, extreme);
-        if (start > 0 && !beats(r, s->max, extreme, best)) continue;
-        memcpy(best, extreme, sizeof best);
-        best_start = start;
+    _Alignas(64) char buffer[CHUNK * 8], extremes[TILE * 8];
+    _Alignas(8) char best[8] = {0}; /* one element */
+    int64_t best_start = 0, chunks;
+    for (int64_t start = 0; start < r->length; start += chunks * CHUNK) {
+        const int64_t left = r->length - start, whole = ad_is_run(r) ? left / CHUNK : 0;
+        chunks = whole ? ad_least(TILE, whole) : 1;
+        if (whole)
+            ad_fold_rows(r, chunks, CHUNK, base + start * r->size, CHUNK, extremes);
+        else
+            r->kernels->rows(1, ad_least(CHUNK, left),
+                             ad_sequence(r, base, start, ad_least(CHUNK, left), buffer), 0, extremes);
+        for (int64_t k = 0; k < chunks; k++) {
+            if (start + k > 0 && !beats(r, s->max, extremes + k * r->size, best)) continue;
+            memcpy(best, extremes + k * r->size, (size_t)r->size);
+            best_start = start + k * CHUNK;
+        }
     }
     int64_t n = ad_least(CHUNK, r->length - best_start);
     const char *chunk = ad_sequence(r, base, best_start, n, buffer);
@@ -104,7 +111,7 @@ static void find_along(const search *s, int64_t first, int64_t n, const char *ba
         find_in_columns(s, first, n, turned, TILE);
         return;
     }
-    r->kernels->rows(n, r->length, base, step, extremes);
+    ad_fold_rows(r, n, r->length, base, step, extremes);
     for (int64_t i = 0; i < n; i++) {
         const char *row = base + i * bytes;
         put(s, first + i, row, ad_cpu->reduce->find[r->type](r->length, row, extremes + i * r->size));

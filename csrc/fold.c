@@ -17,6 +17,8 @@ enum {
     TILE = 128,               /* result elements worked on together, */
     WIDE = 1024,              /* and across rows, long pieces of which follow one another in memory */
     LOADED = 64,              /* columns of that many rows loaded together */
+    FAR = 256,                /* elements of a row that is read alone, where that is faster, */
+    FAR_BYTES = 1 << 20,      /* and bytes that no core has beside it */
     ROWS = 4,                 /* chunks that are made together of steps */
     LEVELS = 54,              /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,   /* elements of a long sequence a thread takes at a time, */
@@ -59,6 +61,13 @@ static inline void load(const reduction *r, int64_t n, char *dst, const char *sr
         load_step(r, n, dst, src, stride);
     else
         r->load(n, dst, src, stride);
+}
+
+void ad_fold_rows(const reduction *r, int64_t rows, int64_t n, const char *x, int64_t stride, char *out) {
+    const bool far = n >= FAR && r->x->numel * r->size > FAR_BYTES;
+    const int64_t together = far && ad_is_amd ? 1 : rows;
+    for (int64_t i = 0; i < rows; i += together)
+        r->kernels->rows(together, n, x + i * stride * r->size, stride, out + i * r->size);
 }
 
 bool ad_is_run(const reduction *r) {
@@ -104,7 +113,7 @@ __attribute__((noinline)) static void rows_of_loaded(const reduction *r, const c
 static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
                           char *out) {
     if (ad_is_run(r))
-        r->kernels->rows(tile, n, base + start * r->size, r->kept.strides[r->kept.ndim - 1], out);
+        ad_fold_rows(r, tile, n, base + start * r->size, r->kept.strides[r->kept.ndim - 1], out);
     else
         rows_of_loaded(r, base, tile, start, n, out);
 }
@@ -204,7 +213,7 @@ static void join_neighbours(const reduction *r, int64_t n, char *parts, char *ou
 static void fold_run(const reduction *r, const char *x, int64_t n, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
     const int64_t whole = n / CHUNK, left = n % CHUNK;
-    if (whole) r->kernels->rows(whole, CHUNK, x, CHUNK, parts);
+    if (whole) ad_fold_rows(r, whole, CHUNK, x, CHUNK, parts);
     if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size);
     join_neighbours(r, whole + (left > 0), parts, out);
 }

@@ -73,6 +73,14 @@ bool ad_run_across(const ad_loop *l, bool direct, bool stream, int *status);
 /* Runs a program of one instruction where no operand needs a register (single.c); else returns false. */
 bool ad_run_single(const ad_loop *l, bool stream);
 
+/* Elements of a block that goes past the caches. Pages of several inputs, of what is made of them, and of
+ * what is fetched for the next block push each other out of an L1 whose sets have few lines. */
+static inline int64_t ad_streamed_block(const ad_loop *l) {
+    int64_t bytes = 0; /* of an element of each input */
+    for (int i = 0; i < l->program->n_in; i++) bytes += l->in[i].strides[0] ? l->in[i].size : 0;
+    return bytes <= 4 || !ad_l1_is_narrow() ? AD_BLOCK : bytes <= 8 ? AD_BLOCK / 2 : AD_BLOCK / 4;
+}
+
 /* Sends n elements that were put together in `made` to their memory past the caches, while inputs that lie as
  * `out` does are fetched for the next n. */
 void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made);

@@ -327,6 +327,7 @@ int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     if (direct && ad_run_single(l, stream)) return AD_OK;
     if (ad_run_across(l, direct, stream, &status)) return status;
     task t = {.loop = l, .direct = direct, .stream = stream, .block = block_of(l->program)};
+    if (stream) t.block = ad_least(t.block, ad_streamed_block(l));
     t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
     if (!run_small(&t)) {

@@ -26,6 +26,8 @@ typedef struct {
 void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, ad_pw_fn *step);
 /* Whether each sequence is in memory as the kernels take it. */
 bool ad_is_run(const reduction *r);
+/* Folds each of `rows` such sequences, or chunks, `stride` apart: n elements to one of out. */
+void ad_fold_rows(const reduction *r, int64_t rows, int64_t n, const char *x, int64_t stride, char *out);
 /* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
 const char *ad_sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer);
 

@@ -23,6 +23,7 @@ typedef struct single {
     uint64_t numbers[3]; /* those that had to be converted */
     ad_pw_fn *kernel;
     ad_compare_fn *compare;         /* instead of it, or NULL */
+    int64_t block;                  /* elements that are staged at once */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
     bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
@@ -96,18 +97,35 @@ static void run_next(const single *t, int64_t n, char *dst) {
               t->in[2].data);
 }
 
-static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, const char *b,
-                          const char *c) {
+/* Sends elements [i, end) of a row of n past the caches, while what is read next is fetched: of operands that
+ * are not the first again, nor the same in each row. */
+static void send(const single *s, int64_t i, int64_t end, int64_t n, char *run, const char *made,
+                 const char *const *x, const int64_t *hop) {
+    const int64_t size = s->loop->out[0].size;
+    const char *ahead[3];
+    int64_t step[3];
+    int n_ahead = 0;
+    for (int k = 0; k < 3; k++) {
+        if (!hop[k] || !s->in[k].strides[0] || (k > 0 && x[k] == x[0])) continue;
+        ahead[n_ahead] = x[k] + (end < n ? end * s->in[k].strides[0] * s->in[k].size : hop[k]);
+        step[n_ahead++] = AD_LINE * s->in[k].size / size;
+    }
+    ad_move_past(run, made, (end - i) * size, n_ahead, ahead, step);
+}
+
+/* A row, or a piece of one; hop: bytes to what is read after it. */
+static void run_by_blocks(const single *s, int64_t n, char *dst, const char *const *x, const int64_t *hop) {
     _Alignas(64) char stage[AD_BLOCK * 8];
     const ad_operand *out = &s->loop->out[0];
     int64_t step[3];
     for (int k = 0; k < 3; k++) step[k] = s->in[k].strides[0] * s->in[k].size;
-    for (int64_t i = 0; i < n; i += AD_BLOCK) {
-        const int64_t m = ad_least(n - i, AD_BLOCK);
+    for (int64_t i = 0, m; i < n; i += m) {
         char *run = dst + i * out->size, *made = s->stream ? stage : run;
-        run_kernel(s, m, made, a + i * step[0], b + i * step[1], c + i * step[2]);
+        const int64_t over = s->stream ? ((intptr_t)run & (AD_LINE - 1)) / out->size : 0;
+        m = ad_least(n - i, s->block - over); /* whole lines, as parts of one go through the caches */
+        run_kernel(s, m, made, x[0] + i * step[0], x[1] + i * step[1], x[2] + i * step[2]);
         if (s->next) run_next(s->next, m, made);
-        if (s->stream) ad_stream(s->loop, out, m, run, stage);
+        if (s->stream) send(s, i, i + m, n, run, stage, x, hop);
     }
 }
 
@@ -122,12 +140,12 @@ static void run_part(void *context, int64_t i) {
     const ad_loop *l = s->loop;
     const ad_operand *out = &l->out[0];
     int64_t row = i / s->pieces * s->rows_per, end = ad_least(row + s->rows_per, s->rows);
-    int64_t at[AD_MAX_DIMS], step[4] = {0};
+    int64_t at[AD_MAX_DIMS], step[4] = {0}, hop[3];
     at[0] = i % s->pieces * PART;
     const int64_t n = ad_least(l->shape[0] - at[0], PART);
-    void (*const run)(const single *, int64_t, char *, const char *, const char *, const char *) =
-        s->stream || s->filled ? run_by_blocks : run_kernel;
     for (int k = 0; k < 3 && l->ndim > 1; k++) step[k] = s->in[k].strides[1] * s->in[k].size;
+    for (int k = 0; k < 3; k++)
+        hop[k] = l->ndim > 1 && s->pieces == 1 ? step[k] : n * s->in[k].strides[0] * s->in[k].size;
     if (l->ndim > 1) step[3] = out->strides[1] * out->size;
     while (row < end) {
         for (int64_t d = 1, rest = row; d < l->ndim; rest /= l->shape[d++]) at[d] = rest % l->shape[d];
@@ -136,7 +154,10 @@ static void run_part(void *context, int64_t i) {
         for (int k = 0; k < 3; k++) x[k] = s->in[k].data + offset_of(l, s->in[k].strides, at) * s->in[k].size;
         char *y = out->data + offset_of(l, out->strides, at) * out->size;
         for (int64_t r = 0; r < rows; r++, y += step[3]) {
-            run(s, n, y, x[0], x[1], x[2]);
+            if (s->stream || s->filled)
+                run_by_blocks(s, n, y, x, hop);
+            else
+                run_kernel(s, n, y, x[0], x[1], x[2]);
             for (int k = 0; k < 3; k++) x[k] += step[k];
         }
         row += rows;
@@ -275,14 +296,15 @@ static bool set_up_narrow(chain *c) {
 static void run_all(single *s, bool stream) {
     const ad_loop *l = s->loop;
     if (l->ndim == 1 && l->numel <= (s->filled ? AD_BLOCK : PART)) {
-        const char *a = s->in[0].data, *b = s->in[1].data, *c = s->in[2].data;
+        const char *const x[3] = {s->in[0].data, s->in[1].data, s->in[2].data};
         if (s->next)
-            run_by_blocks(s, l->numel, l->out[0].data, a, b, c);
+            run_by_blocks(s, l->numel, l->out[0].data, x, NULL);
         else
-            run_kernel(s, l->numel, l->out[0].data, a, b, c);
+            run_kernel(s, l->numel, l->out[0].data, x[0], x[1], x[2]);
         return;
     }
     s->stream = stream && l->shape[0] >= STAGED;
+    if (s->stream) s->block = ad_streamed_block(l);
     s->rows = l->numel / l->shape[0];
     s->pieces = (l->shape[0] + PART - 1) / PART;
     if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
@@ -295,7 +317,7 @@ static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) 
     chain c;
     c.n = 0, c.made = -1;
     for (int k = 0; k < MOST_STEPS; k++)
-        c.steps[k] = (single){.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+        c.steps[k] = (single){.loop = l, .block = AD_BLOCK, .rows = 1, .pieces = 1, .rows_per = 1};
     if (!set_up_narrow(&c)) return false;
     if (c.n > 1) {
         c.steps[0].filled = true;
@@ -310,7 +332,7 @@ bool ad_run_single(const ad_loop *l, bool stream) {
     const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
     if (!p->last_only || p->divides || (p->n_code != 1 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
-    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    single s = {.loop = l, .block = AD_BLOCK, .rows = 1, .pieces = 1, .rows_per = 1};
     if (p->n_code != 1 || !set_up(&s)) return whole && run_narrow(l, stream);
     run_all(&s, stream);
     return true;

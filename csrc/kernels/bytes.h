@@ -65,6 +65,7 @@ static void stream(int64_t lines, char *dst, const char *src, int n_ahead, const
     for (int64_t i = 0; i < lines; i++, d += 16, s += 16) {
         for (int k = 0; k < 16; k += VF_W) vf_stream(d + k, vf_load(s + k));
         for (int a = 0; a < n_ahead; a++)
-            for (int64_t k = 0; k < step[a]; k += 64) __builtin_prefetch(ahead[a] + i * step[a] + k);
+            for (int64_t k = (i * step[a] + 63) & -64; k < (i + 1) * step[a]; k += 64)
+                __builtin_prefetch(ahead[a] + k);
     }
 }

@@ -144,6 +144,7 @@ AD_SIMD void NAME(update)(NAME(formula) * f, int states, int64_t n, void *const 
     const ad_update u = *step; /* a copy, which stores to the arrays cannot change */
     T *const p = data[0], *const state[3] = {data[2], data[3], data[4]};
     const T *const g = data[1];
+    const int64_t ahead = ad_l1_is_narrow() ? AD_PAGE / 8 : AD_PAGE;
     V() s[3];
     for (int64_t i = 0; i < n; i += W) {
         const int64_t left = n - i; /* the last vector may have fewer */
@@ -153,9 +154,9 @@ AD_SIMD void NAME(update)(NAME(formula) * f, int states, int64_t n, void *const 
         AD_UNROLL for (int k = 0; k < states; k++) s[k] =
             whole ? V(_load)(state[k] + i) : V(_load_n)(state[k] + i, left);
         /* of more arrays at a time than the CPU's prefetchers follow well */
-        __builtin_prefetch((const char *)(p + i) + AD_PAGE);
-        __builtin_prefetch((const char *)(g + i) + AD_PAGE);
-        AD_UNROLL for (int k = 0; k < states; k++) __builtin_prefetch((const char *)(state[k] + i) + AD_PAGE);
+        __builtin_prefetch((const char *)(p + i) + ahead);
+        __builtin_prefetch((const char *)(g + i) + ahead);
+        AD_UNROLL for (int k = 0; k < states; k++) __builtin_prefetch((const char *)(state[k] + i) + ahead);
         const V() next = NAME(apply)(f, param, grad, s, &u);
         if (whole) {
             V(_store)(p + i, next);

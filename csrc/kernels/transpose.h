@@ -2,6 +2,14 @@
  * vectors, or goes past the caches, passes through a local one, so that each cache line of either side is
  * touched once, whole, whatever the strides. */
 
+/* Columns that lie far apart are found by no prefetcher of the CPU's: those of a tile that comes so many
+ * later are fetched, to L2, as they may push each other out of L1. */
+enum { SOON = 3 * AD_TILE / 2 };
+AD_SIMD void fetch_columns(const void *at, int64_t step, int64_t size) {
+    AD_UNROLL for (int k = 0; k < AD_TILE; k++) for (int64_t l = 0; l < AD_TILE * size; l += AD_LINE)
+        __builtin_prefetch((const char *)at + k * step + l, 0, 2);
+}
+
 #define TRANSPOSE(T, V, v, W)                                                                                \
     AD_SIMD void gather_tile_##T(T(*tile)[AD_TILE], const T *s, int64_t col) {                               \
         for (int c = 0; c < AD_TILE; c += (W))                                                               \
@@ -47,12 +55,14 @@
                               int64_t src_col, bool past) {                                                  \
         _Alignas(64) T tile[AD_TILE][AD_TILE];                                                               \
         const int64_t least_rows = ad_least(rows, W), least_cols = ad_least(cols, W);                        \
+        const bool apart = src_col * (int64_t)sizeof(T) >= AD_PAGE / 4;                                      \
         for (int64_t i = 0; i < rows; i += AD_TILE)                                                          \
             for (int64_t j = 0; j < cols; j += AD_TILE) {                                                    \
                 const int64_t r = ad_least(i, rows - least_rows), c = ad_least(j, cols - least_cols);        \
                 const int64_t down = ad_least(rows - r, AD_TILE), along = ad_least(cols - c, AD_TILE);       \
                 const T *s = (const T *)src + r + c * src_col;                                               \
                 T *d = (T *)dst + r * dst_row + c;                                                           \
+                if (apart) fetch_columns(s + SOON * src_col, src_col * (int64_t)sizeof(T), sizeof(T));       \
                 if (down < AD_TILE || along < AD_TILE || c < j || ((W) == AD_TILE && !past)) {               \
                     transpose_part_##T(down, along, d, dst_row, s, src_col);                                 \
                     continue;                                                                                \
