@@ -1,4 +1,5 @@
 /* dispatch.c: the variant of the kernels this CPU runs, the tables made from the .def files, and errors. */
+#include <unistd.h>
 #include "internal.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -94,6 +95,7 @@ static const ad_variant *const variants[] = {/* the best first */
 
 const ad_variant *ad_cpu;
 bool ad_has_f16c;
+long ad_l1_ways;
 
 /* The best variant of this name (of any, where it is NULL or "") that the CPU can run, or NULL. */
 static const ad_variant *find_variant(const char *isa) {
@@ -112,6 +114,9 @@ int ad_init(const char *isa) {
     const ad_variant *wanted = find_variant(isa);
     if (!wanted) return ad_fail(AD_BAD_ISA, 0, 0, 0);
     if (!ad_cpu) ad_cpu = wanted;
+#ifdef _SC_LEVEL1_DCACHE_ASSOC
+    ad_l1_ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+#endif
     /* Results would change their bits under a running program, so a second choice is refused. */
     bool same = !isa || !*isa || ad_cpu == wanted;
     return same ? AD_OK : ad_fail(AD_BAD_ISA, 0, 0, 0);
