@@ -94,7 +94,7 @@ static const ad_variant *const variants[] = {/* the best first */
                                              &ad_variant_baseline};
 
 const ad_variant *ad_cpu;
-bool ad_has_f16c;
+bool ad_has_f16c, ad_is_amd;
 long ad_l1_ways;
 
 /* The best variant of this name (of any, where it is NULL or "") that the CPU can run, or NULL. */
@@ -102,6 +102,7 @@ static const ad_variant *find_variant(const char *isa) {
 #if defined(__x86_64__)
     unsigned a, b, c, d;
     __builtin_cpu_init();
+    ad_is_amd = __builtin_cpu_is("amd");
     ad_has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* not every compiler asks it by name */
 #endif
     bool any = !isa || !*isa;

@@ -9,8 +9,8 @@
 #define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
-#define FAR_BYTES 256                /* of each that are read at once where B does not stay in L2 */
-#define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
+#define FAR_BYTES 256   /* of each that are read at once where B does not stay in L2: on AMD, all */
+#define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
 /* In doubles, as expanded operands may be larger than any memory. */
@@ -142,7 +142,8 @@ static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, in
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
 static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     const int64_t vector = vector_width(g), most_cols = AD_ROW_VECTORS * vector;
-    const bool far = end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
+    const bool far =
+        !ad_is_amd && end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
     const int64_t width = far ? ad_least(FAR_BYTES / g->size, most_cols) : most_cols;
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {

@@ -386,6 +386,7 @@ typedef struct {
 extern const ad_variant *ad_cpu; /* the variant in use */
 
 extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
+extern bool ad_is_amd;   /* whether it is of that make, whose prefetchers are others */
 extern long ad_l1_ways;  /* lines of a set of the cache next to it; less than 1 if nobody tells */
 
 /* Set by integer division by zero, read and cleared by the machine after each call. */
