@@ -213,7 +213,8 @@ static void turn(ad_product *g) {
 }
 
 /* C^T = B^T A^T, and then C: where B's columns lie along memory and are many more than C's rows, to read them
- * in place and pack the rows takes less time than to turn them as they are packed. */
+ * in place and pack the rows takes less time than to turn them as they are packed; but for rows that are to
+ * be packed anyway. */
 static int run_across(const ad_product *g) {
     char *turned = ad_alloc((size_t)(g->n * g->m * g->size));
     if (!turned) return AD_NO_MEMORY;
@@ -251,7 +252,7 @@ static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k, n = g->n;
     const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
     const bool wide = m <= ACROSS_WIDE && n >= 3 * m && k >= 2 * m;
-    return b_is_turned(g) && m >= most(vector_width(g), 8) && (high || wide) &&
+    return b_is_turned(g) && !ad_gemm_a_is_crowded(g) && m >= most(vector_width(g), 8) && (high || wide) &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 

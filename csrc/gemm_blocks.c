@@ -293,10 +293,14 @@ static int64_t deepest(const ad_product *g, bool packed_b) {
 /* Whether rows of a panel of A lie along memory, and those of each k apart. */
 static bool is_turned(const ad_product *g) { return g->a.row == 1 && g->a.col != 1; }
 
+bool ad_gemm_a_is_crowded(const ad_product *g) {
+    return g->a.row * g->size % AD_PAGE == 0 && ad_l1_ways > 0 &&
+           ad_least(g->kernels->rows, g->m) > ad_l1_ways;
+}
+
 static bool packs_a(const ad_product *g) {
     if (is_turned(g)) return g->n > WIDE;
-    const bool too_many = ad_l1_ways > 0 && ad_least(g->kernels->rows, g->m) > ad_l1_ways;
-    return g->a.row * g->size % AD_PAGE == 0 && g->n > (too_many ? WIDER_FEW : WIDER);
+    return g->a.row * g->size % AD_PAGE == 0 && g->n > (ad_gemm_a_is_crowded(g) ? WIDER_FEW : WIDER);
 }
 
 static void run_blocks(block *b, int64_t depth) {
