@@ -9,8 +9,8 @@
 #define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
-#define FAR_BYTES 256   /* of each that are read at once where B does not stay in L2: on AMD, all */
-#define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
+#define FAR_BYTES 256                /* of each, read at once where B does not stay in L2; not on AMD */
+#define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
 /* In doubles, as expanded operands may be larger than any memory. */
