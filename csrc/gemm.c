@@ -9,7 +9,7 @@
 #define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
-#define FAR_BYTES 256                /* of each that are read at once where B does not stay in L2 */
+#define FAR_BYTES 256                /* of each, read at once where B does not stay in L2; not on AMD */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
@@ -142,7 +142,8 @@ static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, in
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
 static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     const int64_t vector = vector_width(g), most_cols = AD_ROW_VECTORS * vector;
-    const bool far = end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
+    const bool far =
+        !ad_is_amd && end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
     const int64_t width = far ? ad_least(FAR_BYTES / g->size, most_cols) : most_cols;
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {
@@ -212,7 +213,8 @@ static void turn(ad_product *g) {
 }
 
 /* C^T = B^T A^T, and then C: where B's columns lie along memory and are many more than C's rows, to read them
- * in place and pack the rows takes less time than to turn them as they are packed. */
+ * in place and pack the rows takes less time than to turn them as they are packed; but for rows that are to
+ * be packed anyway. */
 static int run_across(const ad_product *g) {
     char *turned = ad_alloc((size_t)(g->n * g->m * g->size));
     if (!turned) return AD_NO_MEMORY;
@@ -250,7 +252,7 @@ static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k, n = g->n;
     const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
     const bool wide = m <= ACROSS_WIDE && n >= 3 * m && k >= 2 * m;
-    return b_is_turned(g) && m >= most(vector_width(g), 8) && (high || wide) &&
+    return b_is_turned(g) && !ad_gemm_a_is_crowded(g) && m >= most(vector_width(g), 8) && (high || wide) &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 

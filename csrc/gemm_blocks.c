@@ -4,7 +4,8 @@
 
 #define MC 2048         /* rows of a block of A, where it is packed: */
 #define WIDE 512        /* if A is turned and C has more columns, */
-#define WIDER 1024      /* or A's rows are pages apart and it has more than this */
+#define WIDER 1024      /* or A's rows are pages apart and it has more than this, */
+#define WIDER_FEW 64    /* or than this, where a tile's are more than a set of L1 holds */
 #define HIGH 256        /* rows of C above which B is packed, */
 #define HIGH_FAR 24     /* and where it is far, that is, from row to row a multiple of */
 #define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or more than NEAR */
@@ -292,6 +293,16 @@ static int64_t deepest(const ad_product *g, bool packed_b) {
 /* Whether rows of a panel of A lie along memory, and those of each k apart. */
 static bool is_turned(const ad_product *g) { return g->a.row == 1 && g->a.col != 1; }
 
+bool ad_gemm_a_is_crowded(const ad_product *g) {
+    return g->a.row * g->size % AD_PAGE == 0 && ad_l1_ways > 0 &&
+           ad_least(g->kernels->rows, g->m) > ad_l1_ways;
+}
+
+static bool packs_a(const ad_product *g) {
+    if (is_turned(g)) return g->n > WIDE;
+    return g->a.row * g->size % AD_PAGE == 0 && g->n > (ad_gemm_a_is_crowded(g) ? WIDER_FEW : WIDER);
+}
+
 static void run_blocks(block *b, int64_t depth) {
     const ad_product *g = b->g;
     for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
@@ -307,8 +318,7 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 
 /* What is packed is packed to memory of the pool. */
 int ad_gemm_blocks(const ad_product *g) {
-    const bool pack_a = is_turned(g) ? g->n > WIDE : g->n > WIDER && g->a.row * g->size % AD_PAGE == 0;
-    const bool pack_b = ad_gemm_packs_b(g), low = is_low(g);
+    const bool pack_a = packs_a(g), pack_b = ad_gemm_packs_b(g), low = is_low(g);
     const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
     const int64_t cols = ad_least((low && pack_b ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);
     const int places = pack_b ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;

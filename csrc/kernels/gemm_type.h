@@ -227,20 +227,22 @@ AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, int first, V() * 
         NAME(link)(chains[c], x, r->x_step, r->y[c] + p, r->row, first);
 }
 
-/* Chains [first, end) go on from p, by W elements of each row. Where a vector is a cache line, each is used
- * up as it is read, so that rows may push each other out. Where they end. */
-AD_SIMD int64_t NAME(dots_by_vectors)(const NAME(links) * r, int64_t p, const int first, const int end,
-                                      V() * sums) {
-    for (; p + W <= r->k; p += W) {
-        AD_UNROLL for (int c = first; c < end; c++) {
-            V() x[W];
-            AD_UNROLL for (int i = 0; i < W; i++) x[i] = V(_load)(r->y[c] + i * r->row + p);
-            V(_transpose)(x);
-            AD_UNROLL for (int q = 0; q < W; q++) sums[c] =
-                V(_fma)(V(_set1)(r->x[(p + q) * r->x_step]), x[q], sums[c]);
-        }
-    }
-    return p;
+/* Chains of W rows of y go on over W elements of each. Where a vector is a cache line, each is used up as it
+ * is read, so that rows may push each other out. */
+AD_SIMD V() NAME(dots_vector)(V() chains, const T *x, int64_t x_step, const T *y, int64_t row) {
+    V() columns[W];
+    AD_UNROLL for (int i = 0; i < W; i++) columns[i] = V(_load)(y + i * row);
+    V(_transpose)(columns);
+    AD_UNROLL for (int q = 0; q < W; q++) chains = V(_fma)(V(_set1)(x[q * x_step]), columns[q], chains);
+    return chains;
+}
+
+/* W rows alone, as two times as many were in too many places: apart, as the registers just hold it. */
+static __attribute__((noinline)) V() NAME(dots_lines)(const NAME(links) * r, const T *y) {
+    V() chains = V(_zero)();
+    for (int64_t p = 0; p + W <= r->k; p += W)
+        chains = NAME(dots_vector)(chains, r->x + p * r->x_step, r->x_step, y + p, r->row);
+    return chains;
 }
 
 /* Both go on from p, by whole links, while what comes next of their rows is fetched, of a part of them at a
@@ -263,10 +265,13 @@ static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
     const int64_t bytes = r->row * (int64_t)sizeof(T);
     int64_t p = 0;
     if (W * sizeof(T) == AD_LINE && bytes % (AT_ONE_PLACE / 2) == 0) {
-        NAME(dots_by_vectors)(r, 0, 0, 1, chains); /* one after the other, as both were in too many places */
-        p = NAME(dots_by_vectors)(r, 0, 1, 2, chains);
+        AD_UNROLL for (int c = 0; c < 2; c++) chains[c] = NAME(dots_lines)(r, r->y[c]);
+        p = r->k / W * W;
     } else if (bytes % AT_ONE_PLACE == 0) {
-        p = NAME(dots_by_vectors)(r, 0, 0, 2, chains);
+        for (; p + W <= r->k; p += W) {
+            AD_UNROLL for (int c = 0; c < 2; c++) chains[c] =
+                NAME(dots_vector)(chains[c], r->x + p * r->x_step, r->x_step, r->y[c] + p, r->row);
+        }
     }
     p = NAME(dots_along)(r, p, chains);
     if (p < r->k) {

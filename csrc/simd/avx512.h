@@ -77,15 +77,20 @@ AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 /* Each stage interleaves a row with the one W/2 below: that moves one bit of the row number into the column
  * number, and one of the column number back. */
 AD_SIMD void vf_transpose(vf *x) {
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    AD_UNROLL for (int stage = 0; stage < 4; stage++) {
-        vf y[16];
-        AD_UNROLL for (int i = 0; i < 8; i++) {
-            y[2 * i] = _mm512_permutex2var_ps(x[i], low, x[i + 8]);
-            y[2 * i + 1] = _mm512_permutex2var_ps(x[i], high, x[i + 8]);
-        }
-        AD_UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
+    vf a[16];
+    AD_UNROLL for (int i = 0; i < 16; i += 4) { /* each lane of 4, of 4 rows */
+        const vf b = _mm512_unpacklo_ps(x[i], x[i + 1]), c = _mm512_unpackhi_ps(x[i], x[i + 1]);
+        const vf d = _mm512_unpacklo_ps(x[i + 2], x[i + 3]), e = _mm512_unpackhi_ps(x[i + 2], x[i + 3]);
+        a[i] = _mm512_shuffle_ps(b, d, 0x44), a[i + 1] = _mm512_shuffle_ps(b, d, 0xee);
+        a[i + 2] = _mm512_shuffle_ps(c, e, 0x44), a[i + 3] = _mm512_shuffle_ps(c, e, 0xee);
+    }
+    AD_UNROLL for (int i = 0; i < 4; i++) { /* and then the lanes */
+        const vf b = _mm512_shuffle_f32x4(a[i], a[i + 4], 0x44),
+                 c = _mm512_shuffle_f32x4(a[i], a[i + 4], 0xee);
+        const vf d = _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x44);
+        const vf e = _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xee);
+        x[i] = _mm512_shuffle_f32x4(b, d, 0x88), x[i + 4] = _mm512_shuffle_f32x4(b, d, 0xdd);
+        x[i + 8] = _mm512_shuffle_f32x4(c, e, 0x88), x[i + 12] = _mm512_shuffle_f32x4(c, e, 0xdd);
     }
 }
 AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
@@ -186,15 +191,17 @@ AD_SIMD md md_not(md a) { return (md)~a; }
 AD_SIMD int md_any(md a) { return a != 0; }
 AD_SIMD vd vd_select(md m, vd a, vd b) { return _mm512_mask_blend_pd(m, b, a); }
 AD_SIMD void vd_transpose(vd *x) {
-    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-    const __m512i high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
-    AD_UNROLL for (int stage = 0; stage < 3; stage++) {
-        vd y[8];
-        AD_UNROLL for (int i = 0; i < 4; i++) {
-            y[2 * i] = _mm512_permutex2var_pd(x[i], low, x[i + 4]);
-            y[2 * i + 1] = _mm512_permutex2var_pd(x[i], high, x[i + 4]);
-        }
-        AD_UNROLL for (int i = 0; i < 8; i++) x[i] = y[i];
+    vd a[8];
+    AD_UNROLL for (int i = 0; i < 8; i += 2) { /* each lane of 2, of 2 rows */
+        a[i] = _mm512_unpacklo_pd(x[i], x[i + 1]), a[i + 1] = _mm512_unpackhi_pd(x[i], x[i + 1]);
+    }
+    AD_UNROLL for (int i = 0; i < 2; i++) { /* and then the lanes */
+        const vd b = _mm512_shuffle_f64x2(a[i], a[i + 2], 0x44),
+                 c = _mm512_shuffle_f64x2(a[i], a[i + 2], 0xee);
+        const vd d = _mm512_shuffle_f64x2(a[i + 4], a[i + 6], 0x44);
+        const vd e = _mm512_shuffle_f64x2(a[i + 4], a[i + 6], 0xee);
+        x[i] = _mm512_shuffle_f64x2(b, d, 0x88), x[i + 2] = _mm512_shuffle_f64x2(b, d, 0xdd);
+        x[i + 4] = _mm512_shuffle_f64x2(c, e, 0x88), x[i + 6] = _mm512_shuffle_f64x2(c, e, 0xdd);
     }
 }
 AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
