@@ -149,13 +149,11 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 
 /* T vectors at a time where no element is one of the few: there is no call between them, so constants stay
  * in registers. */
-#define USUAL_LOOP(name, v, m, W, T)                                                                         \
+#define USUAL_LOOP(name, v, W, T)                                                                            \
     for (; i <= n - T * (W); i += T * (W)) {                                                                 \
         v r[T];                                                                                              \
         AD_UNROLL for (int k = 0; k < T; k++) r[k] = v##_load(x + i + k * (W));                              \
-        m usual = v##_##name##_is_usual(r[0]);                                                               \
-        AD_UNROLL for (int k = 1; k < T; k++) usual = m##_and(usual, v##_##name##_is_usual(r[k]));           \
-        if (__builtin_expect(m##_any(m##_not(usual)), 0)) {                                                  \
+        if (__builtin_expect(v##_##name##_is_rare(r, T), 0)) {                                               \
             for (int k = 0; k < T; k++)                                                                      \
                 v##_store(d + i + k * (W), v##_##name##_rare(v##_load(x + i + k * (W))));                    \
             continue;                                                                                        \
@@ -163,6 +161,27 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
         AD_UNROLL for (int k = 0; k < T; k++) v##_store(d + i + k * (W), v##_##name##_usual(r[k]));          \
     }
 
+/* pow of the first elements, vectors in step; tells of how many. */
+static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y) {
+    int64_t i = 0;
+    for (; i <= n - POW_VECTORS * VF_W; i += POW_VECTORS * VF_W) {
+        vf a[POW_VECTORS], b[POW_VECTORS];
+        int rare = 0;
+        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) {
+            a[k] = vf_load(x + i + k * VF_W), b[k] = vf_load(y + i + k * VF_W);
+            rare |= vf_pow_is_rare(a[k], b[k]);
+        }
+        if (__builtin_expect(rare, 0))
+            for (int k = 0; k < POW_VECTORS; k++) a[k] = vf_pow_rare(a[k], b[k]);
+        else
+            vf_pow_each(a, b, a, POW_VECTORS);
+        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) vf_store(d + i + k * VF_W, a[k]);
+    }
+    return i;
+}
+#define AD_POW(name, arity, F, D, I)                                                                         \
+    KERNEL_f32_##F(name, arity, i = pow_in_step(n, d, x, y);) KERNEL_f64_##D(name, arity, )                  \
+        KERNEL_i64_##I(name, arity)
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
@@ -170,10 +189,10 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
     KERNEL_f32_##F(name, arity, AD_UNROLL_4) KERNEL_f64_##D(name, arity, AD_UNROLL_4)                        \
         KERNEL_i64_##I(name, arity)
 #define AD_USUAL(name, arity, F, D, I)                                                                       \
-    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, mf, VF_W, 4))                                           \
-        KERNEL_f64_##D(name, arity, USUAL_LOOP(name, vd, md, VD_W, 2))
+    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, VF_W, 4))                                               \
+        KERNEL_f64_##D(name, arity, USUAL_LOOP(name, vd, VD_W, 2))
 #define AD_MOSTLY(name, arity, F, D, I)                                                                      \
-    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, mf, VF_W, 4)) KERNEL_f64_##D(name, arity, )
+    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, VF_W, 4)) KERNEL_f64_##D(name, arity, )
 #include "../instructions.def"
 #undef AD_INSTR
 

@@ -63,13 +63,17 @@ SCALED(vd, VD_INTEGER)
         v t, p = POLY(v, v##_##name##_clamp(x), &t);                                                         \
         return v##_scaled(p, t, v##_set1(1));                                                                \
     }                                                                                                        \
-    AD_SIMD m v##_##name##_is_usual(v x) { return v##_lt(v##_abs(x), v##_set1(limit)); }                     \
+    AD_SIMD int v##_##name##_is_rare(const v *x, const int n) { /* usual of a nan is one, too */             \
+        v largest = n > 1 ? v##_zero() : v##_abs(*x);                                                        \
+        AD_UNROLL for (int k = n == 1; k < n; k++) largest = v##_max(v##_abs(x[k]), largest);                \
+        return m##_any(v##_le(v##_set1(limit), largest));                                                    \
+    }                                                                                                        \
     AD_SIMD v v##_##name##_usual(v x) {                                                                      \
         v t, p = POLY(v, x, &t), scale = v##_power(t, 1);                                                    \
         return v##_fma(p, scale, scale);                                                                     \
     }                                                                                                        \
     AD_SIMD v v##_##name(v x) {                                                                              \
-        return m##_any(m##_not(v##_##name##_is_usual(x))) ? v##_##name##_rare(x) : v##_##name##_usual(x);    \
+        return v##_##name##_is_rare(&x, 1) ? v##_##name##_rare(x) : v##_##name##_usual(x);                   \
     }
 #define EXP_E(v, x, t) v##_expm1_poly(v##_exp_reduce(x, t))
 #define EXP_2(v, x, t) v##_exp2_poly(x, t)

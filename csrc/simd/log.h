@@ -64,12 +64,17 @@ AD_SIMD vd vd_log_special(vd x, vd y) {
     }
 LOG(vf, log_rare, static __attribute__((noinline)))
 LOG(vd, log, AD_SIMD)
-AD_SIMD mf vf_log_is_usual(vf x) { return mf_and(vf_le(vf_set1(0x1p-126f), x), vf_lt(x, vf_set1(INFINITY))); }
+/* The sum is infinite or nan where a number is, or is nearly; with none there the least is the least. */
+AD_SIMD int vf_log_is_rare(const vf *x, const int n) {
+    vf least = x[0], sum = x[0];
+    AD_UNROLL for (int k = 1; k < n; k++) least = vf_min(least, x[k]), sum = vf_add(sum, x[k]);
+    return mf_any(mf_not(mf_and(vf_le(vf_set1(0x1p-126f), least), vf_lt(sum, vf_set1(INFINITY)))));
+}
 AD_SIMD vf vf_log_usual(vf x) {
     vf k, m = vf_split(x, &k);
     return vf_log_core(m, k, vf_zero());
 }
-AD_SIMD vf vf_log(vf x) { return mf_any(mf_not(vf_log_is_usual(x))) ? vf_log_rare(x) : vf_log_usual(x); }
+AD_SIMD vf vf_log(vf x) { return vf_log_is_rare(&x, 1) ? vf_log_rare(x) : vf_log_usual(x); }
 
 /* log(u) + c/u with u = 1 + x rounded and c what the rounding lost */
 AD_SIMD vf vf_log1p(vf x) {

@@ -46,11 +46,13 @@ AD_SIMD vd vd_pow(vd x, vd y) {
     p_low = vd_select(vd_lt(vd_abs(p), vd_set1(800)), p_low, vd_zero());
     return vd_pow_finish(x, y, vd_exp_sum(p, p_low, vd_set1(1)));
 }
-/* |x|^y of lanes that are doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
+/* |x|^y of n vectors of doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
  * precise as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,
  * 0.0295], p of degree 4: 2^-37; 2^r on [-1/2, 1/2] of degree 7: 2^-34. Past the limits f32 is 0 or infinite.
- */
-AD_SIMD vd vd_rough_pow(vd x, vd y) {
+ * One takes so long that a CPU sees too few others begin meanwhile: they go in step. */
+enum { POW_VECTORS = 2, POW_PARTS = POW_VECTORS * VF_W / VD_W };
+#define EACH_PART AD_UNROLL for (int i = 0; i < n; i++)
+AD_SIMD void vd_rough_pow(const vd *x, const vd *y, vd *r, const int n) {
     static const double P[] = {2.885390081790141, 0.9617966732842077, 0.577083594453872, 0.411672219047628,
                                0.34073833170687545};
     static const double E[] = {1.0,
@@ -62,20 +64,31 @@ AD_SIMD vd vd_rough_pow(vd x, vd y) {
                                0.00015469291143931172,
                                1.5201918808317033e-05};
     const vd one = vd_set1(1), integer = vd_set1(VD_INTEGER);
-    vdi bits = vdi_add(vd_bits(x), vdi_set1(0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
-    vd k = vd_sub(vd_of_bits(vdi_or(vdi_shr(bits, 52), vd_bits(vd_set1(0x1p52)))), vd_set1(0x1p52 + 1023));
-    vd m = vd_of_bits(vdi_add(vdi_and(bits, vdi_set1(0x000fffffffffffff)), vdi_set1(0x3fe6a09e667f3bcd)));
-    vd s = vd_div(vd_sub(m, one), vd_add(m, one));
-    vd l = vd_fma(s, vd_poly(vd_mul(s, s), P, AD_LENGTH(P)), k);
-    vd p = vd_max(vd_set1(-200), vd_min(vd_set1(200), vd_mul(y, l))), t = vd_add(p, integer);
-    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(one)));
-    return vd_mul(vd_poly(vd_sub(p, vd_sub(t, integer)), E, AD_LENGTH(E)), scale);
+    vd k[POW_PARTS], s[POW_PARTS], p[POW_PARTS], t[POW_PARTS];
+    EACH_PART s[i] = vd_split(x[i], &k[i]);
+    EACH_PART s[i] = vd_div(vd_sub(s[i], one), vd_add(s[i], one));
+    EACH_PART p[i] = vd_poly(vd_mul(s[i], s[i]), P, AD_LENGTH(P));
+    EACH_PART p[i] = vd_mul(y[i], vd_fma(s[i], p[i], k[i]));
+    EACH_PART p[i] = vd_max(vd_set1(-200), vd_min(vd_set1(200), p[i]));
+    EACH_PART t[i] = vd_add(p[i], integer);
+    EACH_PART p[i] = vd_sub(p[i], vd_sub(t[i], integer));
+    EACH_PART r[i] = vd_poly(p[i], E, AD_LENGTH(E));
+    EACH_PART r[i] = vd_mul(r[i], vd_of_bits(vdi_add(vdi_shl(vd_bits(t[i]), 52), vd_bits(one))));
 }
 /* Right where 0 < x < inf and y is finite. */
+AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *r, const int n) {
+    const int parts = VF_W / VD_W;
+    vd a[POW_PARTS], b[POW_PARTS];
+    AD_UNROLL for (int i = 0; i < n * parts; i++) {
+        a[i] = vf_widen(x[i / parts], i % parts);
+        b[i] = vf_widen(y[i / parts], i % parts);
+    }
+    vd_rough_pow(a, b, a, n * parts);
+    AD_UNROLL for (int i = 0; i < n; i++) r[i] = vf_narrow(a + i * parts);
+}
 AD_SIMD vf vf_pow_usual(vf x, vf y) {
-    vd parts[VF_W / VD_W];
-    AD_UNROLL for (int i = 0; i < VF_W / VD_W; i++) parts[i] = vd_rough_pow(vf_widen(x, i), vf_widen(y, i));
-    return vf_narrow(parts);
+    vf_pow_each(&x, &y, &x, 1);
+    return x;
 }
 static __attribute__((noinline)) vf vf_pow_rare(vf x, vf y) {
     const vf one = vf_set1(1), zero = vf_zero(), inf = vf_set1(INFINITY);
@@ -89,8 +102,10 @@ static __attribute__((noinline)) vf vf_pow_rare(vf x, vf y) {
     r = vf_select(mf_or(undefined, vf_ne(x, x)), vf_set1(NAN), r);
     return vf_select(mf_or(vf_eq(y, zero), vf_eq(x, one)), one, r);
 }
-AD_SIMD vf vf_pow(vf x, vf y) {
+AD_SIMD int vf_pow_is_rare(vf x, vf y) {
     const vf inf = vf_set1(INFINITY);
-    mf usual = mf_and(mf_and(vf_lt(vf_zero(), x), vf_lt(x, inf)), vf_lt(vf_abs(y), inf));
-    return __builtin_expect(mf_any(mf_not(usual)), 0) ? vf_pow_rare(x, y) : vf_pow_usual(x, y);
+    return mf_any(mf_not(mf_and(mf_and(vf_lt(vf_zero(), x), vf_lt(x, inf)), vf_lt(vf_abs(y), inf))));
+}
+AD_SIMD vf vf_pow(vf x, vf y) {
+    return __builtin_expect(vf_pow_is_rare(x, y), 0) ? vf_pow_rare(x, y) : vf_pow_usual(x, y);
 }
