@@ -233,9 +233,9 @@ int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, in
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h;
  * those of c, behind the first state's (before them if `reverse`), or NULL; what is kept (in an order of its
- * own) or NULL; the rows of h as those of c, or NULL; the last c or NULL. The op takes what states add to each
- * gate, of the first of them with what inputs add; then what these add to the others; and where it makes what
- * is to be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
+ * own) or NULL; the rows of h as those of c, or NULL; the last c or NULL. The op takes what states add to
+ * each gate, of the first of them with what inputs add; then what these add to the others; and where it makes
+ * what is to be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
  */
 int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);

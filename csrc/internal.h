@@ -385,10 +385,9 @@ typedef struct {
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */
 
-extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
-extern bool
-    ad_is_amd; /* whether it is of that make, whose prefetchers rather follow one place than several */
-extern long ad_l1_ways; /* lines of a set of the cache next to it; less than 1 if nobody tells */
+extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers, */
+extern bool ad_is_amd;   /* and is of that make, whose prefetchers rather follow one place than several */
+extern long ad_l1_ways;  /* lines of a set of the cache next to it; less than 1 if nobody tells */
 /* Whether pages of several arrays, and of what is fetched of each, push each other out of it. */
 static inline bool ad_l1_is_narrow(void) { return ad_l1_ways > 0 && ad_l1_ways <= 8; }
 
