@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -10,14 +11,21 @@ from autodiff.anomaly import line_of, state
 from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.hook_calls import call_node_hooks, call_tensor_hooks
 from autodiff.hooks import NodeHooks, hooks_now
-from autodiff.native import lib
+from autodiff.native import NULL, lib
 from autodiff.node import AccumulateGrad, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
 
-def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
-    """For each node the roots reach, how many cotangents it will be sent."""
-    uses = dict.fromkeys(roots, 0)
+def _count_uses(roots: Sequence[Node]) -> tuple[dict[Node, int], set[Node]]:
+    """For each node the roots reach, how many cotangents it will be sent; those sent several.
+
+    A root is sent one each time that it is one.
+    """
+    uses = dict.fromkeys(roots, 1)
+    several = set()
+    if len(uses) < len(roots):
+        uses = Counter(roots)
+        several = {root for root, n in uses.items() if n > 1}
     stack = list(uses)
     while stack:
         for edge in stack.pop().edges:
@@ -25,11 +33,12 @@ def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
                 continue
             if edge in uses:
                 uses[edge] += 1
+                several.add(edge)
             else:
                 uses[edge] = 1
                 if type(edge) is not AccumulateGrad:  # faster than `edge.edges` of many types
                     stack.append(edge)
-    return uses
+    return uses, several
 
 
 def leading_to(targets: Collection[Node | None], roots: Sequence[Node]) -> set[Node]:
@@ -76,12 +85,12 @@ class Walk:
     """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
 
     __slots__ = (
-        "__weakref__", "captured", "create", "fresh", "hooks", "keep", "needed", "targets", "uses",
-        "waiting",
+        "__weakref__", "captured", "create", "fresh", "hooks", "keep", "needed", "several",
+        "targets", "uses", "waiting",
     )  # fmt: skip
 
     def __init__(self, roots: Sequence[Node], keep: bool, create: bool, targets: set[Node] | None):
-        self.uses = _count_uses(roots)
+        self.uses, self.several = _count_uses(roots)
         self.keep = keep
         self.create = create
         self.targets = targets
@@ -93,45 +102,51 @@ class Walk:
 
     def run(self, starts: Sequence[tuple[Node, Tensor]]) -> None:
         """Run every node that the roots reach, in an order that the graph alone decides."""
-        uses, waiting, hooks = self.uses, self.waiting, self.hooks
+        several, waiting = self.several, self.waiting
         plain, keep, create = self.is_plain(), self.keep, self.create
-        ready: list[tuple[Node, Tensor | None]] = [*self.first(starts)]
-        grads: Sequence[Tensor | None] | None
+        ready = self.first(starts)
         while ready:
             node, g = ready.pop()
-            seen, edges = False, node.edges
+            edges = node.edges
             if plain and g is not None and edges:
-                grads = node.vjp(g) if create else node.sweep(g)
+                held, grads = node.custom, node.vjp(g) if create else node.sweep(g)
                 if not keep and node.saved:
                     node.saved = None  # a node that saved nothing can be run again, as in PyTorch
             else:
-                if hooks and g is not None and node in hooks and self.wants(node):
-                    seen, g = True, call_tensor_hooks(hooks[node], g)
-                    self.fresh.discard(node)  # a hook may keep what it is shown
-                if not edges:
-                    if g is not None:
-                        self.arrive(node, g, node in self.fresh)
-                    continue
-                grads = None if g is None else self.vjp(node, g)
-            for edge, gi in zip(edges, (None,) * len(edges) if grads is None else grads):  # noqa: B905
+                held, grads = self.visit(node, g)
+            for edge, gi in zip(edges, grads):  # noqa: B905
                 if edge is None:
                     continue
-                alone = gi is not g and not seen
-                if not plain or uses[edge] > 1 or (waiting and edge in waiting):
-                    if self.gathered(edge, gi, alone):
+                if not plain or (several and edge in several):
+                    if self.gathered(edge, gi, gi is not g and not held):
                         ready.append((edge, waiting.pop(edge, None)))
                 elif type(edge) is not AccumulateGrad:
                     ready.append((edge, gi))
-                elif gi is not None:
-                    if alone and gi._base is None and gi._p.contiguous:
-                        owner = edge._owner()
-                        wanted = owner is not None and owner._node is edge
-                        if wanted and edge.grad is None and changes.recorder is None:
-                            changes.count += 1  # as `put`; there is no call for a thread to come in
-                            edge.grad = gi
-                            continue
-                    self.arrive(edge, gi, alone and gi._base is None)
-            gi = grads = g = None  # free as we go
+                elif gi is not None and not edge.stopped:
+                    alone = gi is not g and not held and gi._base is None
+                    steals = alone and gi._p.contiguous
+                    if steals and edge.grad is None and changes.recorder is None:
+                        changes.count += 1  # as `put`; there is no call for a thread to come in
+                        edge.grad = gi
+                    else:
+                        arrive(edge, gi, alone, create, None)
+            gi = g = None  # free as we go
+            grads = ()
+
+    def visit(self, node: Node, g: Tensor | None) -> tuple[bool, Sequence[Tensor | None]]:
+        """Run a node at which there may be more to do: what it sends on, and first whether hooks or
+        a function of the user's may keep that.
+        """
+        held, hooks, edges = node.custom, self.hooks, node.edges
+        if hooks and g is not None and node in hooks and self.wants(node):
+            held, g = True, call_tensor_hooks(hooks[node], g)
+            self.fresh.discard(node)
+        if not edges:
+            if g is not None:
+                self.arrive(node, g, node in self.fresh)
+            return held, ()
+        grads = None if g is None else self.vjp(node, g)
+        return held, (None,) * len(edges) if grads is None else grads
 
     def gathered(self, node: Node, g: Tensor | None, alone: bool) -> bool:
         """Add to what a node was sent, which nobody else holds if `alone`; whether that is all."""
@@ -147,15 +162,12 @@ class Walk:
         left = self.uses[node] = self.uses[node] - 1
         return left == 0
 
-    def first(self, starts: Sequence[tuple[Node, Tensor]]) -> Iterable[tuple[Node, Tensor]]:
+    def first(self, starts: Sequence[tuple[Node, Tensor]]) -> list[tuple[Node, Tensor | None]]:
         """The roots that no other root leads to; what others start with waits for the rest."""
         if len(starts) == 1:
-            return starts
-        waiting = self.waiting
-        for node, g in starts:
-            before = waiting.get(node)
-            waiting[node] = g if before is None else before + g
-        return [(root, waiting.pop(root)) for root in [*waiting] if self.uses[root] == 0]
+            return [*starts]
+        begun = [node for node, g in starts if self.gathered(node, g, False)]
+        return [(node, self.waiting.pop(node)) for node in begun]
 
     def wants(self, node: Node) -> bool:
         """Whether the gradient at a node is asked for, or leads to one that is."""
@@ -165,7 +177,7 @@ class Walk:
 
     def reaches(self, node: Node | None) -> bool:
         """Whether the gradient at a node will be known."""
-        return node in self.uses and node is not None and self.wants(node)
+        return node is not None and node in self.uses and self.wants(node)
 
     def is_plain(self) -> bool:
         """Whether there is no more to do at a node than to run it."""
@@ -174,10 +186,7 @@ class Walk:
     def arrive(self, leaf: Node, g: Tensor, fresh: bool) -> None:
         """A cotangent has come to where the graph ends; `fresh` where nobody else holds it."""
         if self.targets is None:
-            if type(leaf) is AccumulateGrad:
-                owner = leaf._owner()
-                if leaf.stopped if owner is None else owner._node is not leaf:
-                    return  # it does not require grad any more
+            if type(leaf) is AccumulateGrad and not leaf.stopped:
                 arrive(leaf, g, fresh, self.create, self.hooks.get(leaf) if self.hooks else None)
         elif leaf in self.targets:
             self.captured[leaf] = g
@@ -263,9 +272,6 @@ def arrive(
     call_node_hooks(hooks, g, run)
 
 
-_NO_SIZES: list[int] = []
-
-
 def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
     """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
     node: Node | None
@@ -273,7 +279,7 @@ def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
         node = live_node(y)
     elif isinstance(y, GradientEdge):
         node, (shape, d) = y.node.output(y.output_nr)
-        y = own(lib.ad_full_i64(d.code, 0, _NO_SIZES, 0), what).expand(shape)
+        y = own(lib.ad_full_i64(d.code, 0, NULL, 0), what).expand(shape)
     else:
         raise TypeError(f"{what}: expected Tensors, but got {type(y).__name__}")
     if node is None:
@@ -283,7 +289,7 @@ def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
         )
     if g is None:
         if y._p.ndim == 0:
-            return node, own(lib.ad_full_i64(y._p.dtype, 0, _NO_SIZES, 1), what)
+            return node, own(lib.ad_full_i64(y._p.dtype, 0, NULL, 1), what)
         if y._p.numel != 1:
             raise RuntimeError(
                 f"grad can be implicitly created only for scalar outputs, not for shape "

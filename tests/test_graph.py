@@ -575,6 +575,35 @@ class Pair(ad.autograd.Function):
         return 2 * g + 3 * h
 
 
+class Sum(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        return x + y
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor) -> Any:  # type: ignore[override]
+        Sum.sent = 2 * g
+        return Sum.sent, Sum.sent
+
+    sent: ad.Tensor
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_what_a_function_of_the_users_sends_is_no_gradient_itself(hooked: bool) -> None:
+    """It may send one tensor to two leaves, or keep it; each gradient is alone."""
+    x, y = leaf(1, 2), leaf(3, 4)
+    if hooked:
+        x.register_hook(lambda g: None)
+    for passes in (1, 2):
+        Sum.apply(x, y).sum().backward()
+        assert x.grad is not None
+        assert y.grad is not None
+        assert x.grad.tolist() == y.grad.tolist() == [2.0 * passes] * 2
+        assert Sum.sent.tolist() == [2.0, 2.0]
+        Sum.sent.zero_()
+        assert x.grad.tolist() == [2.0 * passes] * 2
+
+
 def test_edges_of_a_function_of_two_outputs() -> None:
     x, edge = leaf(1, 2), ad.autograd.graph.GradientEdge
     a, b = Pair.apply(x)

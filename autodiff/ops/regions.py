@@ -182,6 +182,8 @@ def _renew_view(x: Tensor, base: Tensor) -> None:
     x._base_node = base._node
     if base._node is not None and base._node is not base._acc:
         old, x._node = x._node, _view_node(x, base)
+        if x._acc is not None and old is x._acc:
+            x._acc.stopped = True
         history.move_retained(x, old)
 
 
