@@ -284,40 +284,36 @@ class Op:
         node.op = self
         node.args = args
         node.edges = edges
-        if self.shaped:
-            node.shape = tensors[0].shape
-        saves = self.saves
         if self.bilinear:
-            if edges[1] is None:
-                saved: tuple[Any, ...] = () if edges[0] is None else (tensors[1]._p,)
-            elif edges[0] is None:
-                saved = (tensors[0]._p,)
+            if edges[0] is not None and edges[1] is not None:
+                a, b = tensors[0]._p, tensors[1]._p
+                node.saved = a, b
+                versions = _version2(a, b)
+            elif edges[0] is edges[1]:  # of a bias alone
+                node.saved = ()
+                return node
             else:
-                saved = (tensors[0]._p, tensors[1]._p)
-        elif len(saves) == 2:
-            i, k = saves
-            saved = p if i < 0 else tensors[i]._p, p if k < 0 else tensors[k]._p
-        elif len(saves) == 1:
-            saved = (p if saves[0] < 0 else tensors[saves[0]]._p,)
-        elif saves:
-            saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
+                a = tensors[edges[1] is None]._p
+                node.saved = (a,)
+                versions = _version(a)
         else:
-            node.saved = ()
-            return node
-        node.saved = saved
-        if saved:
-            n = len(saved)
-            node.versions = versions = (
-                _version2(saved[0], saved[1])
-                if n == 2
-                else _version(saved[0])
-                if n == 1
-                else version_sum(saved)
-            )
-            if versions < 0:
-                raise unsavable()
-            if lines.left > 0:
-                note_line(node)
+            if self.shaped:
+                node.shape = tensors[0].shape
+            saves = self.saves
+            if len(saves) == 1:
+                a = p if saves[0] < 0 else tensors[saves[0]]._p
+                node.saved = (a,)
+                versions = _version(a)
+            else:
+                node.saved = saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
+                if not saved:
+                    return node
+                versions = version_sum(saved)
+        node.versions = versions
+        if versions < 0:
+            raise unsavable()
+        if lines.left > 0:
+            note_line(node)
         return node
 
 

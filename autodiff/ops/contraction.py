@@ -46,12 +46,11 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         return node.vjp(g)
     grads: list[Tensor | None] = []
     for edge in edges:
-        if edge is None:
-            grads.append(None)
-            continue
-        y = blank()
-        y._p = _gc(p or _next(), _free)
-        y._node = y._acc = y._base = y._base_node = p = None
+        y = None
+        if edge is not None:
+            y = blank()
+            y._p = _gc(p or _next(), _free)
+            p = y._node = y._acc = y._base = y._base_node = None
         grads.append(y)
     return grads
 
@@ -162,20 +161,18 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             p = _matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
             if p:  # as `result_of`, which takes longer
                 y = blank()
-                y._p = p = _gc(p, _free)
+                y._p = _gc(p, _free)
                 y._acc = y._base = y._base_node = None
-                edge = input._node if input._base is None else live_node(input)
-                edge2 = weight._node if weight._base is None else live_node(weight)
-                if bias is None:
-                    tensors: tuple[Tensor, ...] = input, weight
-                    edges: tuple[Node | None, ...] = edge, edge2
-                else:
-                    tensors = input, weight, bias
-                    edges = edge, edge2, bias._node if bias._base is None else live_node(bias)
-                if edges.count(None) == len(edges) or (unrecorded and not mode.grad):
+                edges: tuple[Node | None, ...] = (
+                    input._node if input._base is None else live_node(input),
+                    weight._node if weight._base is None else live_node(weight),
+                )
+                if bias is not None:
+                    edges += (bias._node if bias._base is None else live_node(bias),)
+                if (unrecorded and not mode.grad) or edges.count(None) == len(edges):
                     y._node = None
                 else:
-                    y._node = _linear.record(tensors, edges, (), p)
+                    y._node = _linear.record((input, weight), edges, (), p)
                 return y
             failure = take_failure()
             if failure[0] == lib.AD_NO_MEMORY:

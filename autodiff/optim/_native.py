@@ -57,7 +57,7 @@ class NativeOptimizer(Optimizer):
         if self.defaults.get("differentiable"):
             self._record()
             return loss
-        for group, hyper in zip(self.param_groups, self._hypers(), strict=True):
+        for group, hyper in zip(self.param_groups, self._hypers()):  # noqa: B905 - as it is faster
             self._update(group, hyper)
         return loss
 
@@ -98,11 +98,11 @@ class NativeOptimizer(Optimizer):
 
     def _hypers(self) -> list[Any]:
         """C memory for each group's options: it stays, so that a record may point to it."""
-        found: list[Any] = self.__dict__.setdefault("_hyper", [])
-        while len(found) < len(self.param_groups):
+        n, found = len(self.param_groups), self.__dict__.setdefault("_hyper", [])
+        while len(found) < n:
             kind = KINDS[self._kernel(self.param_groups[len(found)])[0]]
             found.append(ffi.new("double[]", lib.ad_optim_hypers(kind)))
-        return found[: len(self.param_groups)]
+        return found[:n]  # type: ignore[no-any-return]
 
     def _set(self, group: Group, hyper: Any) -> None:
         """Hand a group's options over."""
@@ -128,24 +128,24 @@ class NativeOptimizer(Optimizer):
     def _update(self, group: Group, hyper: Any) -> None:
         name, names = self._kernel(group)
         self._set(group, hyper)
-        pairs = with_gradients(group["params"])
-        columns = [x._p for x, _ in pairs]
-        columns += [gradient._p for _, gradient in pairs]
+        xs, gradients = with_gradients(group["params"])
+        columns = [x._p for x in xs]
+        columns += [g._p for g in gradients]
         states: list[dict[str, Any]] = []
         if names:
-            states = [self.state[x] for x, _ in pairs]
-            for (x, _), state in zip(pairs, states, strict=True):
+            states = [self.state[x] for x in xs]
+            for x, state in zip(xs, states, strict=True):
                 if not state:
                     state.update(self._start(x, group))
             for key in names:
                 columns += self._column(key, states)
         table = descriptors(columns)
-        failed = lib.ad_optim_step(KINDS[name], len(pairs), table, hyper)
+        failed = lib.ad_optim_step(KINDS[name], len(xs), table, hyper)
         failure = take_failure() if failed else None
         if names:
             self._take_over(states, table)
         if failure is not None:  # as a local name, an exception would keep its frame alive
-            raise describe(failure, f"{type(self).__name__}.step", *columns[: 2 * len(pairs)])
+            raise describe(failure, f"{type(self).__name__}.step", *columns[: 2 * len(xs)])
 
     def _column(self, key: str, states: list[dict[str, Any]]) -> list[Any]:
         return [state[key]._p for state in states]
@@ -154,16 +154,18 @@ class NativeOptimizer(Optimizer):
         """Take what a step made and stored in its table."""
 
 
-def with_gradients(params: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """The parameters that have a gradient, and that."""
-    if changes.recorder is None:
-        return [
-            (x, leaf.made() if g.__class__ is Pending else g)
-            for x in params
-            if (leaf := x._acc) is not None and (g := leaf.grad) is not None
-        ]
-    each = [(x, x._asked()) for x in params]
-    return [(x, g) for x, leaf in each if leaf is not None and (g := leaf.gradient()) is not None]
+def with_gradients(params: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The parameters that have a gradient, and those."""
+    xs, gradients, recorded = [], [], changes.recorder is not None
+    for x in params:
+        leaf = x._asked() if recorded else x._acc
+        if leaf is None:
+            continue
+        g = leaf.gradient() if recorded else leaf.grad
+        if g is not None:
+            xs.append(x)
+            gradients.append(leaf.made() if g.__class__ is Pending else g)
+    return xs, gradients
 
 
 def count(group: Group) -> Tensor:
