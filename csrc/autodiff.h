@@ -159,8 +159,8 @@ ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j); /* x[i, j] *
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
-/* The view that n items take: each an index and two zeros, the start, stop and step of a slice, or a step of
- * -1 for a new dimension. */
+/* The view that n steps lead to, each a dimension of what those before it led to and an index and two zeros,
+ * the start, stop and step of a slice, or a step of -1 for a new dimension. */
 ad_tensor *ad_view_at(const ad_tensor *x, int n, const int64_t *items);
 /* All windows of `size` along a dimension, their elements in a new last one; of no dimension, the element. */
 ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step);

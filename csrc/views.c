@@ -245,11 +245,12 @@ ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j) {
 
 ad_tensor *ad_view_at(const ad_tensor *x, int n, const int64_t *items) {
     ad_tensor *view = ad_alias(x);
-    for (int dim = 0; view && n-- > 0; items += 3) {
+    for (; view && n-- > 0; items += 4) {
         ad_tensor *whole = view;
-        view = items[2] > 0   ? ad_slice(whole, dim++, items[0], items[1], items[2])
-               : items[2] < 0 ? ad_unsqueeze(whole, dim++)
-                              : ad_select(whole, dim, items[0]);
+        const int dim = (int)items[0];
+        view = items[3] > 0   ? ad_slice(whole, dim, items[1], items[2], items[3])
+               : items[3] < 0 ? ad_unsqueeze(whole, dim)
+                              : ad_select(whole, dim, items[1]);
         ad_free(whole);
     }
     return view;

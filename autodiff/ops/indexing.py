@@ -18,7 +18,6 @@ from autodiff.ops.gather import broadcast_indices, index_along, write_at
 from autodiff.ops.masked import write_masked
 from autodiff.ops.numbers import number_of
 from autodiff.ops.subscript import (
-    _WHOLE,
     ALL,
     BOOL,
     END,
@@ -86,12 +85,14 @@ def _at_once(p: Any, index: tuple[Any, ...]) -> Any:
         if at >= 0 and j is None:
             return _unsqueeze_p(p, at)
     items = _plain_items(index, p.ndim)
-    if items:
-        try:
-            return _view_at(p, len(items) // 3, items)
-        except OverflowError:
-            pass  # an integer past 64 bits
-    return None
+    try:
+        if items is None:
+            return None
+        if len(items) == 4 and not items[3]:
+            return _select_p(p, items[0], items[1])
+        return _view_at(p, len(items) // 4, items)
+    except OverflowError:  # an integer past 64 bits
+        return None
 
 
 def _at_mask(x: Tensor, mask: Tensor) -> Tensor:
@@ -118,9 +119,9 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             elif given._p.number and is_mask(x, index):
                 where_.write(x, (index, given, x))
                 return
-        elif items := _plain_items(index if kind is tuple else (index,), x._p.ndim):
+        elif (items := _plain_items(index if kind is tuple else (index,), x._p.ndim)) is not None:
             try:
-                if not _copy_at(x._p, len(items) // 3, items, given._p):
+                if not _copy_at(x._p, len(items) // 4, items, given._p):
                     return
                 take_failure()
             except OverflowError:
@@ -144,34 +145,36 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 
 
 def _plain_items(index: tuple[Any, ...], ndim: int) -> list[int] | None:
-    """Ints, slices, None and one `...` as the native library takes them; None of another index."""
+    """The steps of an index of ints, slices, None and one `...` as the native library takes them;
+    None of another index, and of one of too many items.
+    """
     items: list[int] = []
-    dots, new = -1, 0
+    dim, left, dots = 0, ndim - len(index), False
     for item in index:
         kind = type(item)
         if kind is int:
-            items += (item, 0, 0)
-        elif kind is slice:
-            if item == ALL:
-                items += _WHOLE
-                continue
-            start, stop, step = item.start, item.stop, item.step
-            start = 0 if start is None else start
-            stop = END if stop is None else stop
-            step = 1 if step is None else step
-            if not (type(start) is type(stop) is type(step) is int) or step < 1:
-                return None
-            items += (start, stop, step)
+            items += (dim, item, 0, 0)
+            continue
+        if kind is slice:
+            if item != ALL:
+                start, stop, step = item.start, item.stop, item.step
+                start = 0 if start is None else start
+                stop = END if stop is None else stop
+                step = 1 if step is None else step
+                if not (type(start) is type(stop) is type(step) is int) or step < 1:
+                    return None
+                items += (dim, start, stop, step)
         elif item is None:
-            new += 1
-            items += (0, 0, -1)
-        elif item is Ellipsis and dots < 0:
-            dots = len(items)
+            left += 1
+            items += (dim, 0, 0, -1)
+        elif item is Ellipsis and not dots:
+            dots = True
+            dim += ndim - len(index) + sum([i is None for i in index])
+            left += 1
         else:
             return None
-    if dots >= 0:
-        items[dots:dots] = _WHOLE * (ndim + 1 + new - len(index))
-    return items
+        dim += 1
+    return items if left >= 0 else None
 
 
 def _check_mask(index: Any, value: Tensor) -> None:
