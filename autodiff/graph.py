@@ -111,6 +111,11 @@ def _targets(xs: tuple[Any, ...]) -> list[Node]:
     return found
 
 
+def _arrived(g: Any, x: Any) -> Any:
+    """What came to the node of x, which may be an edge of a Function of several outputs."""
+    return g[x.output_nr] if isinstance(g, Cotangents) else g
+
+
 def _zeros_of(x: Any, create: bool) -> Tensor:
     if isinstance(x, GradientEdge):
         raise RuntimeError(
@@ -168,14 +173,10 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_outputs, ys, "grad")
     captured = walk_from(ys, gradients, keep, create_graph, set(nodes), "grad").captured
-    found: list[Any] = []
-    for x, node in zip(xs, nodes, strict=True):
-        g: Any = captured.get(node)
-        if isinstance(g, Cotangents):  # at an edge of a Function of several outputs
-            g = g[x.output_nr]
-        if g is None and materialize_grads:
-            g = _zeros_of(x, create_graph)
-        found.append(g)
+    found = [_arrived(captured.get(node), x) for x, node in zip(xs, nodes, strict=True)]
+    if materialize_grads:
+        zeros = zip(found, xs, strict=True)
+        found = [_zeros_of(x, create_graph) if g is None else g for g, x in zeros]
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "
