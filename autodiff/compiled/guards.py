@@ -312,7 +312,7 @@ class Names(Noted):
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
         for value in self.rated.values():
-            for table, key in asked_of(value, self.asked.attributes):
+            for table, key in asked_of(value, self.asked.attributes, self.asked.sets):
                 self.note(item, table, key)
                 self.reads_rates = True
 

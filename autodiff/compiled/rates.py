@@ -16,9 +16,11 @@ STEPPING = {"_last_lr", "_step_count", "best", "last_epoch", "num_bad_epochs", "
 
 
 def asked_of(
-    value: Optimizer | LRScheduler, asked: frozenset[str | int]
+    value: Optimizer | LRScheduler, asked: frozenset[str | int], sets: frozenset[str | int]
 ) -> Iterator[tuple[dict[str, Any], str]]:
-    """The tables that functions which use these names may look into, and the keys."""
+    """The tables that functions which use these names may look into, and the keys; also those that
+    they set, as they may set what is there to what it is.
+    """
     if isinstance(value, LRScheduler):
         found = STEPPING & asked | ({"_last_lr"} if "get_last_lr" in asked else set())
         yield from ((vars(value), key) for key in found & vars(value).keys())
@@ -26,6 +28,6 @@ def asked_of(
     tables = [*value.param_groups] if "param_groups" in asked else []
     tables += [value.defaults] if "defaults" in asked else []
     for table in tables:
-        for key in table if WHOLE & asked else table.keys() & asked:
+        for key in table if WHOLE & asked else table.keys() & (asked | sets):
             if key != "params":
                 yield table, key
