@@ -11,7 +11,7 @@ from autodiff.changes import changes
 from autodiff.compiled.guards import Names
 from autodiff.compiled.places import ABSENT, Row, item
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
-from autodiff.compiled.signature import is_spent, signature
+from autodiff.compiled.signature import signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.named import NamedTuple
 from autodiff.native import lib
@@ -177,7 +177,7 @@ class Left:
         for x in found:
             node = live_node(x)
             made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (
-                not node or is_spent(node)
+                not node or recorder.has_spent(node)
             )
             if not made and not any(x is y for y in recorder.inputs):
                 return False

@@ -13,18 +13,16 @@ from autodiff.changes import changes, new_lock
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
 from autodiff.compiled.left import Left, unfit
-from autodiff.compiled.record import READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import ARGUMENT, MADE, READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
-from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, is_spent, same_nodes
-from autodiff.compiled.state import State
+from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
+from autodiff.compiled.state import NONE, State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
-
-ARGUMENT, MADE = 0, 2
 
 
 class _Last(threading.local):
@@ -82,10 +80,10 @@ class Recording:
         self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
         self.live: list[Tensor] = []
-        self.spec = self.take_result((result, *self.left.values), recorder.inputs)
+        self.spec = self.take_result((result, *self.left.values), recorder)
         made = [output for output in dict.fromkeys(self.outputs) if output.given is None]
         self.made = [output for output in made if output.argument < 0]
-        self.take_events(recorder, any(r.outlived() for r in before))
+        self.take_events(recorder, any(r.outlived(recorder.before) for r in before))
         self.n_made = self.n_before_links = len(self.made)
         if self.live and any(self.left.reads):
             raise unfit()
@@ -153,7 +151,7 @@ class Recording:
             if lib.ad_tape_capture(self.tape, x._p):
                 raise error("compile")
 
-    def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
+    def take_result(self, result: Any, recorder: Recorder) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
         spec = flatten(result, tensors, self.names.met)
@@ -164,12 +162,13 @@ class Recording:
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
         found = {id(y): y for y in tensors}
-        taken = {i: self.take_output(y, inputs) for i, y in found.items()}
+        taken = {i: self.take_output(y, recorder) for i, y in found.items()}
         self.outputs = [taken[id(y)] for y in tensors]
         return spec
 
-    def take_output(self, y: Tensor, inputs: list[Tensor]) -> Output:
+    def take_output(self, y: Tensor, recorder: Recorder) -> Output:
         """Where one tensor of the result comes from."""
+        inputs = recorder.inputs
         for i, x in enumerate(inputs):
             if y is x:
                 return Output(argument=i)
@@ -179,7 +178,7 @@ class Recording:
         if node is not None:
             if type(y) is not Tensor or node is y._acc:
                 raise UnfitError("it returns a leaf that it makes")
-            if is_spent(node):
+            if recorder.has_spent(node):
                 output.node = node
             else:
                 output.live = len(self.live)
@@ -267,7 +266,7 @@ class Recording:
         self.n_before_links = self.n_made
         like = [r.reverse for r in before if r.reverse and r.reverse.n == len(self.live)]
         ways = [which for reverse in like for which in [*reverse.ways, *reverse.misses()]]
-        reverse = Reverse(recorder, self.live, ways)
+        reverse = Reverse(recorder, self.live, ways, self.known)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
         self.n_made = max([self.n_made, *(i + 1 for i in reverse.saved)])

@@ -168,12 +168,19 @@ class Reverse:
     """
 
     def __init__(
-        self, recorder: Recorder, ys: list[Tensor], ways: Iterable[tuple[int, ...]] = ()
+        self,
+        recorder: Recorder,
+        ys: list[Tensor],
+        ways: Iterable[tuple[int, ...]] = (),
+        known: Iterable[Tensor] = (),
     ) -> None:
         roots = [node for node in map(live_node, ys) if node is not None]
         found = list(enumerate(map(live_node, recorder.inputs)))
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
-        self.leaves = (*leaves_of(roots, set(inputs)),)  # what is behind inputs is outside
+        graphs = {live_node(x) for x in known if not x.is_leaf}
+        outer = [node for node in behind(roots, inputs) if node in graphs]
+        stops = {*inputs, *outer}  # what is behind those is outside
+        self.leaves = (*leaves_of(roots, stops), *outer)
         self.inputs = list(inputs.values())
         self.n = len(ys)
         self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
@@ -185,7 +192,7 @@ class Reverse:
         seen = {which: watched(recorder.tape, [roots[i] for i in which]) for which in wanted}
         everything = seen[wanted[0]]
         self.watched = list(everything.values())
-        ends, stops = [*self.leaves, *inputs], set(inputs)
+        ends = [*self.leaves, *inputs]
 
         given_up = {node: recomputed[node] for node in behind(roots, stops) if node in recomputed}
 
