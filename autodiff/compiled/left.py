@@ -64,16 +64,17 @@ class Left:
         made: list[Tensor] = []
         flatten(result, made)
         others: list[Any] = []
-        counted: list[tuple[Any, Row, Any]] = []
+        counted: list[tuple[Setter, Any, Row, Any]] = []
         only_set = []
         for (ref, name), was in recorder.touched.items():
             thing = ref()
             now = getattr(thing, name, was) if name else ABSENT
             if thing is None or (now is was and type(was) is bool):
                 continue
-            if name and isinstance(thing, Module) and names.counts(name, was, now):
+            row: Row = (item, vars(thing) if name else {}, name, was)
+            if name and isinstance(thing, Module) and names.counts(row, now):
                 self.of_modules.add((thing, name))
-                counted.append((vars(thing), (item, vars(thing), name, was), now))
+                counted.append((operator.setitem, vars(thing), row, now))
             elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
                 self.flags[thing, name] = was
                 self.set_at.append((recorder.set_at[ref, name], thing, name, now))
@@ -82,7 +83,7 @@ class Left:
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))
-                    self.take(setattr, thing, (item, vars(thing), name, was), now, recorder)
+                    self.take(setattr, thing, row, now, recorder)
             elif now is not was:
                 others.append(thing)
         for setter, thing, row in names.puts.values():
@@ -91,15 +92,16 @@ class Left:
             if same(now, was):
                 if now is not ABSENT:
                     names.note(place, table, key)  # the call may have set it to that
-            elif names.counts(key, was, now):
-                counted.append((thing, row, now))
+            elif names.counts(row, now):
+                counted.append((setter, thing, row, now))
             elif names.is_noted(place, table, key):
                 if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
                     self.take(setter, thing, row, now, recorder)
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
-        for thing, (place, table, key, was), now in counted:
+        for setter, thing, (place, table, key, was), now in counted:
+            count = counting(setter, place, table)
             self.counts.append(Place(count, thing, place, table, key, None))
             self.put.append((count, thing, key))
             self.values.append(now - was)
@@ -145,8 +147,8 @@ class Left:
 
     def is_known_by(self, names: Names) -> bool:
         """Whether a name leads to what was there otherwise, or a number is looked at after all."""
-        asked = names.asked.otherwise
-        return names.lead_to(self.old) or any(place.key in asked for place in self.counts)
+        counts = all(names.only_adds_to(place.table, place.key) for place in self.counts)
+        return not counts or names.lead_to(self.old)
 
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
@@ -232,9 +234,9 @@ def add(thing: Any, _: Any, value: Any) -> None:
     thing.add(value)
 
 
-def count(thing: Any, key: Any, n: int) -> None:
-    """Add to a number."""
-    thing[key] += n
+def counting(setter: Setter, place: Callable[[Any, Any], Any], table: Any) -> Setter:
+    """What adds to a number."""
+    return lambda thing, key, n: setter(thing, key, place(table, key) + n)
 
 
 def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
