@@ -476,3 +476,88 @@ def test_a_count_goes_on_from_what_was_put_there() -> None:
         return shown
 
     assert found(True) == found(False)
+
+
+class Thing:
+    """What has an attribute behind a property."""
+
+    made: Any = None
+
+    def __init__(self) -> None:
+        self.table: dict[str, Any] = {"k": 1, "loss": None}
+        self.seen = {5}
+        self.last = collections.deque([1, 1], maxlen=2)
+        self.a = 1
+
+    @property
+    def kept(self) -> Any:
+        return self.__dict__.get("_kept")
+
+    @kept.setter
+    def kept(self, value: Any) -> None:
+        self._kept = value
+
+
+def by_update(t: Thing, x: ad.Tensor) -> None:
+    t.table.update(k=1, loss=x)
+
+
+def by_update_of_all(t: Thing, x: ad.Tensor) -> None:
+    vars(t).update(a=1)
+    t.__dict__.update(a=1)
+
+
+def by_property(t: Thing, x: ad.Tensor) -> None:
+    t.kept = 1
+
+
+def by_adding_to_a_set(t: Thing, x: ad.Tensor) -> None:
+    t.seen.add(5)
+
+
+def by_filling_a_queue(t: Thing, x: ad.Tensor) -> None:
+    t.last.extend([1] * 2)
+
+
+def by_keys(t: Thing, x: ad.Tensor) -> None:
+    t.table["k"] = 1
+    t.table |= {"n": 2}
+    Thing.made = 3
+
+
+SETS = by_update, by_update_of_all, by_property, by_adding_to_a_set, by_filling_a_queue, by_keys
+SPOILED: dict[str, Callable[[Thing], Any]] = {
+    "a key": lambda t: t.table.update(k=7),
+    "another key": lambda t: t.table.update(n=7, m=8),
+    "a property": lambda t: setattr(t, "_kept", 7),
+    "an attribute": lambda t: setattr(t, "a", 7),
+    "one of a set": lambda t: t.seen.discard(5),
+    "more of a set": lambda t: t.seen.add(6),
+    "a queue": lambda t: t.last.append(7),
+    "a class": lambda t: setattr(Thing, "made", 7),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("put", SETS)
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_what_a_call_sets_to_what_it_is_is_set_at_each(put: Any, spoil: str) -> None:
+    """Also where it is another by now."""
+
+    def found(compiled: bool) -> list[Any]:
+        thing, shown_at = Thing(), []
+        Thing.made = 3
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            put(thing, x)
+            return x + 1
+
+        call = ad.compile(step) if compiled else step
+        for i in range(12):
+            shown_at.append([bits(call(ad.ones(2) * i)), Thing.made])
+            shown_at.append([shown(value) for value in vars(thing).values()])
+            if i in (4, 8):
+                SPOILED[spoil](thing)
+        return shown_at
+
+    assert found(True) == found(False)

@@ -221,3 +221,30 @@ def test_a_rate_that_the_step_sets_is_set_at_each_call(put: Any, given: bool) ->
     found, step = trained(True)
     assert found == trained(False)[0]
     assert step.stats().runs >= 8
+
+
+def test_what_the_step_sets_of_a_scheduler_is_set_at_each_call() -> None:
+    def trained(compiled: bool) -> list[Any]:
+        ad.manual_seed(1)
+        layer = ad.nn.Linear(3, 2)
+        optimizer = optim.SGD(layer.parameters(), lr=0.1)
+        scheduler = schedules.ExponentialLR(optimizer, 0.5)
+
+        def step(x: ad.Tensor) -> None:
+            optimizer.zero_grad()
+            layer(x).square().mean().backward()
+            optimizer.step()
+            scheduler.gamma = 0.9
+            scheduler.step()
+
+        call = ad.compile(step) if compiled else step
+        found = []
+        for i in range(12):
+            call(ad.ones(4, 3))
+            found.append(bits([layer.weight, scheduler.get_last_lr()]))
+            if i == 5:
+                scheduler.gamma = 0.5
+        assert not compiled or call.stats().runs >= 8  # type: ignore[attr-defined]
+        return found
+
+    assert trained(True) == trained(False)

@@ -315,9 +315,9 @@ class Names(Noted):
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
         for value in self.rated.values():
-            for table, key in asked_of(value, self.asked.attributes, self.asked.sets):
+            for table, key in asked_of(value, self.asked):
                 self.note(item, table, key)
-                self.reads_rates = True
+                self.reads_rates |= key not in self.asked.puts
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """Take in what `State` does not see of an optimiser."""
@@ -355,6 +355,12 @@ class Names(Noted):
             self.put(setter, owner, item, own, put)
             if not is_class and not is_file and not is_ours(kind):
                 self.put(setattr, kind, item, vars(kind), put)
+        for put in map(str, reads.puts):  # what setting one calls
+            part = next((vars(home)[put] for home in kind.__mro__ if put in vars(home)), None)
+            if isinstance(part, property):
+                self.method(part.fset, (value,), reads, fn)
+            elif is_data(part) and not is_ours(type(part)):
+                self.look(put, part, reads, fn)
         if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
             self.adds_to(own)
         for name in reads.attributes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
-from autodiff.compiled.places import ABSENT, Row, item
+from autodiff.compiled.places import ABSENT, Row, covers, item, parts
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
@@ -156,9 +156,21 @@ class Left:
             if setter is append and not names.asked.attributes.isdisjoint(AHEAD):
                 raise unfit()
             self.take_put(setter, thing, key, now, recorder)
-        for key in names.asked.sets & was.keys() if isinstance(was, dict) else ():
-            if same(thing[key], was[key]):
-                names.note(item, thing, key)  # the call may have set it to that
+        self.rely_on(thing, was, names)
+
+    def rely_on(self, thing: Any, was: Any, names: Names) -> None:
+        """Rely on what the call may have added or set as it was: what is plain, or known to it."""
+        if isinstance(was, dict):
+            updates = "update" in names.asked.attributes
+            for key in was if updates else names.asked.sets & was.keys():
+                value = was[key]
+                known = not isinstance(value, Tensor) or id(value) in names.found
+                if same(thing[key], value) and (known or key in names.asked.sets):
+                    names.note(item, thing, key)
+        elif isinstance(was, set):
+            names.note(covers, (thing, frozenset(was)))
+        elif isinstance(was, deque) and len(was) == was.maxlen and all(map(same, thing, was)):
+            names.note(parts, thing)
 
     def take_put(self, setter: Setter, thing: Any, key: Any, now: Any, recorder: Recorder) -> None:
         """Take in one thing that was set, once."""
@@ -250,17 +262,34 @@ def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
         if was - thing:
             raise unfit()
         return [(add, None, x) for x in thing - was]
-    now = [*thing]
+    now, most = [*thing], getattr(thing, "maxlen", None)
     for k in range(max(len(now) - len(was), 0), min(len(now), MOST) + 1):
-        grown = deque(was, getattr(thing, "maxlen", None))
-        grown.extend(now[len(now) - k :])
-        if len(grown) == len(now) and all(map(operator.is_, grown, now)):
+        if ends_in(was, now, k, most):
+            if k and most == len(now) and was_more(was, now, k):
+                raise unfit()
             return [(append, None, x) for x in now[len(now) - k :]]
         if isinstance(thing, list):
             break
     if len(now) != len(was):
         raise unfit()
     return [(operator.setitem, i, x) for i, x in enumerate(now) if x is not was[i]]
+
+
+def ends_in(was: Any, now: list[Any], k: int, most: int | None) -> bool:
+    """Whether adding the last k items makes these of what there was, if no more than `most`."""
+    grown = deque(was, most)
+    grown.extend(now[len(now) - k :])
+    return len(grown) == len(now) and all(map(operator.is_, grown, now))
+
+
+def was_more(was: Any, now: list[Any], k: int) -> bool:
+    """Whether more may have been added to a full deque: equal numbers look the same."""
+    for n in range(k + 1, len(now) + 1):
+        if isinstance(now[-n], Tensor):  # which no call but one makes
+            return False
+        if ends_in(was, now, n, len(now)):
+            return True
+    return False
 
 
 def is_plain_tensor(x: Tensor) -> bool:
