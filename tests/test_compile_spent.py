@@ -139,3 +139,22 @@ def test_a_hook_of_what_was_there_before_is_called_once() -> None:
         return lambda x: x * h, around
 
     assert both(make).runs == 7
+
+
+def test_the_graphs_of_several_things_from_before_add_up_in_their_order() -> None:
+    def make() -> Any:
+        w = nn.Parameter(ad.randn(4, 3))
+        rows, turned, halves, e = w[1:3], w.t(), w.chunk(2), w.exp()
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            some = (x @ turned).sum() * e.sum() + halves[0].sum() * halves[1].mean()
+            return x @ rows.t() + some
+
+        def around(call: Any, i: int) -> Any:
+            w.grad = None
+            y = call(ad.randn(2, 3))
+            return y, tried(y), w.grad
+
+        return step, around
+
+    assert both(make).runs == 7

@@ -178,9 +178,12 @@ class Reverse:
         found = list(enumerate(map(live_node, recorder.inputs)))
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
         graphs = {live_node(x) for x in known if not x.is_leaf}
-        outer = [node for node in behind(roots, inputs) if node in graphs]
+        outer = {node for node in behind(roots, inputs) if node in graphs}
         stops = {*inputs, *outer}  # what is behind those is outside
-        self.leaves = (*leaves_of(roots, stops), *outer)
+        last = [node for node in arriving(roots, stops) if node in outer][
+            ::-1
+        ]  # gone through first
+        self.leaves = (*leaves_of(roots, stops), *last)
         self.inputs = list(inputs.values())
         self.n = len(ys)
         self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
@@ -278,6 +281,22 @@ def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
     """The leaves that roots lead to, not through `stops`."""
     edges = (edge for node in behind(roots, stops) for edge in node.edges if edge not in stops)
     return list(dict.fromkeys(edge for edge in edges if isinstance(edge, AccumulateGrad)))
+
+
+def arriving(roots: list[Node], stops: set[Node]) -> list[Node]:
+    """Those of `stops` that a walk from roots comes to, in its order."""
+    uses = Counter(edge for node in behind(roots, stops) for edge in node.edges)
+    found, ready = [], [root for root in dict.fromkeys(roots) if not uses[root]]
+    while ready:
+        node = ready.pop()
+        if node in stops:
+            found.append(node)
+            continue
+        for edge in node.edges:
+            uses[edge] -= 1
+            if edge is not None and not uses[edge]:
+                ready.append(edge)
+    return found
 
 
 def watched(tape: Any, roots: list[Node]) -> dict[int, Any]:
