@@ -133,6 +133,10 @@ def test_a_counter_in_a_wrapped_method_is_not_frozen() -> None:
     assert trained(compiled=True) == trained(compiled=False)
 
 
+class Own(ad.compiled.Compiled):
+    """A user's."""
+
+
 def test_a_compiled_container_passes_for_one() -> None:
     layers = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
     net = ad.compile(layers)
@@ -146,6 +150,8 @@ def test_a_compiled_container_passes_for_one() -> None:
     table = ad.compile(nn.ModuleDict({"a": layers}))
     assert "a" in table
     assert table["a"] is layers
+    assert type(copy.copy(Own(layers))) is type(Own(layers)) is not type(Own(nn.ReLU()))
+    assert len(ad.compile(net)) == 2
     plain = ad.compile(nn.Linear(1, 1))
     assert plain
     for call in (lambda: len(plain), lambda: plain[0], lambda: len(ad.compile(len))):

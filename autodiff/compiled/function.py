@@ -79,13 +79,14 @@ def forwarded(name: str, default: Callable[[Any], Any]) -> Any:
 
 
 @functools.cache
-def container(*names: str) -> type[Compiled]:
+def container(cls: Any, *names: str) -> type[Compiled]:
     """The class of compiled modules that have these methods, as a Sequential has."""
 
     def of_module(name: str) -> Callable[..., Any]:
         return lambda self, *args: getattr(self.fn, name)(*args)
 
-    return type("Compiled", (Compiled,), {name: of_module(name) for name in names})
+    methods = {name: of_module(name) for name in names}
+    return type(cls.__name__, (cls,), {**methods, "plain": cls})
 
 
 class Compiled(functools.partial[Any]):
@@ -115,7 +116,8 @@ class Compiled(functools.partial[Any]):
         live: Sequence[str] = (),
     ) -> Compiled:
         found = [x for x in OF_CONTAINERS if isinstance(fn, Module) and hasattr(fn, x)]
-        self = super().__new__(container(*found) if found else cls, callable)
+        kind: Any = cls
+        self = super().__new__(container(kind, *found) if found else cls, callable)
         self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
@@ -163,7 +165,8 @@ class Compiled(functools.partial[Any]):
         found: Any = sys.modules.get(getattr(self, "__module__", ""))
         for name in path.split("."):
             found = getattr(found, name, None)
-        return path if found is self else (Compiled, (self.fn, *self.options))
+        kind = getattr(type(self), "plain", type(self))
+        return path if found is self else (kind, (self.fn, *self.options))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None or not self.binds else MethodType(self, instance)
