@@ -99,8 +99,9 @@ class WatchedDict(dict[str, Any]):
     live: tuple[str, ...] = ()  # keys of numbers that a recording reads at each run
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """As in `state["step"] += 1`, what was there may be put back."""
-        if self.get(key, self) is not value:
+        """As in `state["step"] += 1`, what was there may be put back, and so may an equal rate."""
+        was = self.get(key, self)
+        if was is not value and not (type(was) is type(value) is float and was == value != 0):
             try:
                 super().__setitem__(key, value)
             finally:

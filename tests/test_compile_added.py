@@ -227,6 +227,68 @@ def log_of_a_module() -> Any:
     return fn, own.logged
 
 
+@row(ADDED)
+def counts_at_keys() -> Any:
+    counts: dict[Any, Any] = {"calls": 0, "rows": 5, 7: 1, "other": {"calls": 0}}
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        counts["calls"] += 1
+        counts["rows"] += x.shape[0]
+        counts[7] -= 1 if x.ndim else 2
+        counts["other"]["calls"] += 2
+        return x + 1
+
+    return fn, counts
+
+
+@row(ADDED)
+def counter() -> Any:
+    counts: collections.Counter[str] = collections.Counter()
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        counts["calls"] += 1
+        return x + 1
+
+    return fn, lambda: dict(counts)
+
+
+@row(ADDED)
+def counts_of_an_object() -> Any:
+    thing = types.SimpleNamespace(counts={"calls": 0}, n=0)
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        thing.counts["calls"] += 1
+        thing.n += 1
+        return x + 1
+
+    return fn, lambda: [thing.counts, thing.n]
+
+
+@row(ADDED)
+def variable_of_a_function_around() -> Any:
+    n, m = 0, 3
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        nonlocal n, m
+        n += 1
+        m -= x.ndim
+        return x + 1
+
+    return fn, lambda: [n, m]
+
+
+@row(ADDED)
+def sum_at_a_key() -> Any:
+    log: dict[str, Any] = {"loss": ad.zeros(()), "twice": ad.ones(2)}
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        log["loss"] += x.sum()
+        log["twice"] *= 2
+        return x + 1
+
+    return fn, log
+
+
 @row(EAGER)
 def attribute_with_a_graph() -> Any:
     layer, thing = nn.Linear(2, 2), types.SimpleNamespace(last=None)
@@ -340,3 +402,162 @@ def test_what_lies_in_a_result_is_not_written_over() -> None:
     assert run.stats().runs == 4
     assert [part.item() for part in parts] == [0, 2, 4, 6, 8]
     assert [y.tolist() for y in held] == [[2.0 * i, 2.0 * i] for i in range(5)]
+
+
+def of_a_key(counts: dict[str, int], x: ad.Tensor) -> ad.Tensor:
+    return x * counts["calls"]
+
+
+def of_all_keys(counts: dict[str, int], x: ad.Tensor) -> ad.Tensor:
+    return x * sum(counts.values())
+
+
+def of_a_key_asked_otherwise(counts: dict[str, int], x: ad.Tensor) -> ad.Tensor:
+    return x * counts.get("calls", 0)
+
+
+def of_a_name(counts: dict[str, int], x: ad.Tensor) -> ad.Tensor:
+    key = "calls" if x.ndim else "none"
+    return x * counts[key]
+
+
+LOOKS = of_a_key, of_all_keys, of_a_key_asked_otherwise, of_a_name
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_count_that_is_looked_at_is_not_frozen(look: Any) -> None:
+    def found(compiled: bool) -> list[Any]:
+        counts = {"calls": 0}
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            counts["calls"] += 1
+            return look(counts, x)
+
+        call = ad.compile(step) if compiled else step
+        return [bits([call(ad.ones(2)), counts]) for _ in range(12)]
+
+    assert found(True) == found(False)
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+def test_a_variable_that_another_function_looks_at_is_not_frozen() -> None:
+    def found(compiled: bool) -> list[Any]:
+        n = 0
+
+        def now() -> int:
+            return n
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            nonlocal n
+            n += 1
+            return x * now()
+
+        call = ad.compile(step) if compiled else step
+        return [bits([call(ad.ones(2)), n]) for _ in range(12)]
+
+    assert found(True) == found(False)
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+def test_a_count_goes_on_from_what_was_put_there() -> None:
+    def found(compiled: bool) -> list[Any]:
+        counts: dict[str, Any] = {"calls": 0}
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            counts["calls"] += 1
+            return x + 1
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for put in (0, 7, True, 0.5, 0, 2**70):
+            counts["calls"] = put
+            shown += [bits([call(ad.ones(2)), counts]) for _ in range(4)]
+        return shown
+
+    assert found(True) == found(False)
+
+
+class Thing:
+    """What has an attribute behind a property."""
+
+    made: Any = None
+
+    def __init__(self) -> None:
+        self.table: dict[str, Any] = {"k": 1, "loss": None}
+        self.seen = {5}
+        self.last = collections.deque([1, 1], maxlen=2)
+        self.a = 1
+
+    @property
+    def kept(self) -> Any:
+        return self.__dict__.get("_kept")
+
+    @kept.setter
+    def kept(self, value: Any) -> None:
+        self._kept = value
+
+
+def by_update(t: Thing, x: ad.Tensor) -> None:
+    t.table.update(k=1, loss=x)
+
+
+def by_update_of_all(t: Thing, x: ad.Tensor) -> None:
+    vars(t).update(a=1)
+    t.__dict__.update(a=1)
+
+
+def by_property(t: Thing, x: ad.Tensor) -> None:
+    t.kept = 1
+
+
+def by_adding_to_a_set(t: Thing, x: ad.Tensor) -> None:
+    t.seen.add(5)
+
+
+def by_filling_a_queue(t: Thing, x: ad.Tensor) -> None:
+    t.last.extend([1] * 2)
+
+
+def by_keys(t: Thing, x: ad.Tensor) -> None:
+    t.table["k"] = 1
+    t.table |= {"n": 2}
+    Thing.made = 3
+
+
+SETS = by_update, by_update_of_all, by_property, by_adding_to_a_set, by_filling_a_queue, by_keys
+SPOILED: dict[str, Callable[[Thing], Any]] = {
+    "a key": lambda t: t.table.update(k=7),
+    "another key": lambda t: t.table.update(n=7, m=8),
+    "a property": lambda t: setattr(t, "_kept", 7),
+    "an attribute": lambda t: setattr(t, "a", 7),
+    "one of a set": lambda t: t.seen.discard(5),
+    "more of a set": lambda t: t.seen.add(6),
+    "a queue": lambda t: t.last.append(7),
+    "a class": lambda t: setattr(Thing, "made", 7),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("put", SETS)
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_what_a_call_sets_to_what_it_is_is_set_at_each(put: Any, spoil: str) -> None:
+    """Also where it is another by now."""
+
+    def found(compiled: bool) -> list[Any]:
+        thing, shown_at = Thing(), []
+        Thing.made = 3
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            put(thing, x)
+            return x + 1
+
+        call = ad.compile(step) if compiled else step
+        for i in range(12):
+            shown_at.append([bits(call(ad.ones(2) * i)), Thing.made])
+            shown_at.append([shown(value) for value in vars(thing).values()])
+            if i in (4, 8):
+                SPOILED[spoil](thing)
+        return shown_at
+
+    assert found(True) == found(False)

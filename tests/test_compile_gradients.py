@@ -295,3 +295,76 @@ def left_by(text: str, after: str) -> tuple[bool, int]:
 )
 def test_a_gradient_that_is_left_has_its_graph(text: str, after: str) -> None:
     assert left_by(text, after) == (True, 0 if not after else 3)
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_an_update_apart_takes_the_gradients_of_now(clears: bool) -> None:
+    """Though it clears them, and each call finds others."""
+
+    def trained(compiled: bool) -> tuple[Any, Any]:
+        t = Model()
+
+        def update() -> ad.Tensor:
+            norm = t.clip_and_step()
+            t.optimizer.zero_grad(set_to_none=clears)
+            return norm
+
+        call = ad.compile(update, fullgraph=True) if compiled else update
+        found = []
+        for i in range(12):
+            for _ in range(1 + i % 3):
+                t.add(ad.randn(2, 3))
+            t.held.append(grads(t))
+            found.append([bits(call()), t.state(), bits(t.held)])
+            if i == 8:
+                t.net[0].weight.requires_grad_(False)
+        return found, call
+
+    found, update = trained(True)
+    assert found == trained(False)[0]
+    assert update.stats().runs >= 6
+
+
+Put = Callable[[nn.Parameter, nn.Parameter], Any]
+
+
+def given_to_another(a: nn.Parameter, b: nn.Parameter) -> None:
+    b.grad = a.grad
+
+
+def moved(a: nn.Parameter, b: nn.Parameter) -> None:
+    g, a.grad = a.grad, None
+    b.grad = g
+
+
+def a_view_of_itself(a: nn.Parameter, b: nn.Parameter) -> None:
+    assert a.grad is not None
+    a.grad = a.grad.detach()[:].view(3)
+
+
+def another(a: nn.Parameter, b: nn.Parameter) -> None:
+    assert a.grad is not None
+    a.grad = a.grad * 2
+    a.grad.add_(1)
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("put", [given_to_another, moved, a_view_of_itself, another])
+def test_gradients_that_are_put_elsewhere(put: Put) -> None:
+    def found(compiled: bool) -> list[Any]:
+        a, b = nn.Parameter(ad.ones(3)), nn.Parameter(ad.ones(3))
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            assert a.grad is not None
+            y = x + a.grad.sum()
+            put(a, b)
+            return y
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for i in range(12):
+            given = a.grad = ad.full((3,), float(i))
+            shown.append(bits([call(ad.ones(2)), a.grad, b.grad, given]))
+        return shown
+
+    assert found(True) == found(False)

@@ -175,3 +175,76 @@ def test_an_optimizer_of_ones_own_is_recorded_where_it_counts_in_tensors() -> No
     assert runs[0] == runs[1]
     assert call.stats().runs
     assert not call.stats().eager
+
+
+def set_each(group: dict[str, Any], rate: float) -> None:
+    group["lr"] = rate
+
+
+def set_all(group: dict[str, Any], rate: float) -> None:
+    group["momentum"] = 0.9
+    group["lr"] = rate
+    group["weight_decay"] = rate / 10
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("put", [set_each, set_all])
+def test_a_rate_that_the_step_sets_is_set_at_each_call(put: Any, given: bool) -> None:
+    """Also where it was that when the step was recorded, and is another by now."""
+
+    def trained(compiled: bool) -> tuple[Any, Any]:
+        ad.manual_seed(1)
+        layer = ad.nn.Linear(3, 2)
+        optimizer = optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
+
+        def step(x: ad.Tensor, rate: float) -> ad.Tensor:
+            for group in optimizer.param_groups:
+                put(group, rate if given else 0.1)
+            optimizer.zero_grad()
+            loss = layer(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        call = ad.compile(step) if compiled else step
+        found = []
+        for i in range(30):
+            found.append(bits([call(ad.randn(4, 3), (1 + i // 6) / 10), layer.weight]))
+            found.append(optimizer.param_groups[0]["lr"])
+            if i % 5 == 4:
+                optimizer.param_groups[0]["lr"] = 0.3
+            if i % 7 == 4:
+                optimizer.param_groups[0]["momentum"] = 0.5
+        return found, call
+
+    found, step = trained(True)
+    assert found == trained(False)[0]
+    assert step.stats().runs >= 8
+
+
+def test_what_the_step_sets_of_a_scheduler_is_set_at_each_call() -> None:
+    def trained(compiled: bool) -> list[Any]:
+        ad.manual_seed(1)
+        layer = ad.nn.Linear(3, 2)
+        optimizer = optim.SGD(layer.parameters(), lr=0.1)
+        scheduler = schedules.ExponentialLR(optimizer, 0.5)
+
+        def step(x: ad.Tensor) -> None:
+            optimizer.zero_grad()
+            layer(x).square().mean().backward()
+            optimizer.step()
+            scheduler.gamma = 0.9
+            scheduler.step()
+
+        call = ad.compile(step) if compiled else step
+        found = []
+        for i in range(12):
+            call(ad.ones(4, 3))
+            found.append(bits([layer.weight, scheduler.get_last_lr()]))
+            if i == 5:
+                scheduler.gamma = 0.5
+        assert not compiled or call.stats().runs >= 8  # type: ignore[attr-defined]
+        return found
+
+    assert trained(True) == trained(False)

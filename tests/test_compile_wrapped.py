@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
+import pickle
 import types
 from collections.abc import Callable
 from typing import Any
@@ -129,3 +131,29 @@ def test_a_counter_in_a_wrapped_method_is_not_frozen() -> None:
         return p.tolist(), optimizer.t
 
     assert trained(compiled=True) == trained(compiled=False)
+
+
+class Own(ad.compiled.Compiled):
+    """A user's."""
+
+
+def test_a_compiled_container_passes_for_one() -> None:
+    layers = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
+    net = ad.compile(layers)
+    assert (len(net), net[1], [*net]) == (3, layers[1], [*layers])
+    for change in (lambda: net.__setitem__(1, nn.ReLU()), lambda: net.__delitem__(1)):
+        for _ in range(3):
+            x = ad.randn(2, 3)
+            assert net(x).tolist() == layers(x).tolist()
+        change()
+    assert len(copy.deepcopy(net)) == len(pickle.loads(pickle.dumps(net))) == 2
+    table = ad.compile(nn.ModuleDict({"a": layers}))
+    assert "a" in table
+    assert table["a"] is layers
+    assert type(copy.copy(Own(layers))) is type(Own(layers)) is not type(Own(nn.ReLU()))
+    assert len(ad.compile(net)) == 2
+    plain = ad.compile(nn.Linear(1, 1))
+    assert plain
+    for call in (lambda: len(plain), lambda: plain[0], lambda: len(ad.compile(len))):
+        with pytest.raises(TypeError):
+            call()

@@ -37,6 +37,11 @@ from autodiff.torch_function import is_asked, takes_part, thread
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"
+FITTED_ONE = (
+    "its last recordings fitted one call each, as what it is given or looks at differs: a number "
+    "may be a tensor, or declared live"
+)
+OF_CONTAINERS = "__len__", "__getitem__", "__setitem__", "__delitem__", "__iter__", "__contains__"
 _tables = new_lock()  # what compiled functions know of their recordings
 _alive: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
@@ -73,6 +78,17 @@ def forwarded(name: str, default: Callable[[Any], Any]) -> Any:
     return property(lambda self: vars(self).get(name, getattr(self.fn, name, default(self))))
 
 
+@functools.cache
+def container(cls: Any, *names: str) -> type[Compiled]:
+    """The class of compiled modules that have these methods, as a Sequential has."""
+
+    def of_module(name: str) -> Callable[..., Any]:
+        return lambda self, *args: getattr(self.fn, name)(*args)
+
+    methods = {name: of_module(name) for name in names}
+    return type(cls.__name__, (cls,), {**methods, "plain": cls})
+
+
 class Compiled(functools.partial[Any]):
     """What `autodiff.compile` returns: called as the function, with the same results.
 
@@ -99,7 +115,9 @@ class Compiled(functools.partial[Any]):
         reuse_outputs: bool = False,
         live: Sequence[str] = (),
     ) -> Compiled:
-        self = super().__new__(cls, callable)
+        found = [x for x in OF_CONTAINERS if isinstance(fn, Module) and hasattr(fn, x)]
+        kind: Any = cls
+        self = super().__new__(container(kind, *found) if found else cls, callable)
         self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
@@ -147,7 +165,8 @@ class Compiled(functools.partial[Any]):
         found: Any = sys.modules.get(getattr(self, "__module__", ""))
         for name in path.split("."):
             found = getattr(found, name, None)
-        return path if found is self else (type(self), (self.fn, *self.options))
+        kind = getattr(type(self), "plain", type(self))
+        return path if found is self else (kind, (self.fn, *self.options))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None or not self.binds else MethodType(self, instance)
@@ -355,7 +374,7 @@ class Compiled(functools.partial[Any]):
     def give_up(self, key: Any, why: str, retry: bool) -> None:
         """Let calls like this one be eager; after several tries, or at once."""
         self.tries[key] += 1
-        if retry and self.tries[key] < TRIES:
+        if retry and self.tries[key] < TRIES and self.tries.total() <= KEPT:
             return
         if self.fullgraph:
             raise RuntimeError(f"fullgraph=True: {self.name()} cannot be recorded: {why}")
@@ -366,7 +385,7 @@ class Compiled(functools.partial[Any]):
         """Add a recording, dropping the least recently used beyond KEPT."""
         self.tries[key] += 1
         if self.tries[key] > TRIES or self.tries.total() > KEPT:
-            self.give_up(key, "its last recordings fitted one call each", False)
+            self.give_up(key, FITTED_ONE, False)
         with _tables:
             self.recordings.setdefault(key, []).insert(0, recording)
             self.recordings.move_to_end(key)

@@ -12,7 +12,7 @@ from typing import Any
 
 from autodiff.autograd.function_node import Saved
 from autodiff.compiled.places import attribute
-from autodiff.compiled.record import CAPTURED, UnfitError
+from autodiff.compiled.record import CAPTURED, UnfitError, is_descriptor
 from autodiff.compiled.tree import is_plain
 from autodiff.compiled.users import home_of
 from autodiff.dtypes import dtype
@@ -32,7 +32,6 @@ ALIKE = (
     *(dtype, Generator, Op, Plan, PointwiseOp, type),
     *(types.BuiltinFunctionType, types.CodeType, types.ModuleType),
 )
-DESCRIPTOR = ffi.typeof("ad_tensor *")
 Swap = Callable[[Any], Any]
 
 
@@ -144,11 +143,6 @@ def attributes(thing: Any) -> list[tuple[str, Any]]:
     slots = [(name, getattr(thing, name)) for name in names if hasattr(thing, name)]
     own = getattr(thing, "__dict__", {})
     return [*[slot for slot in slots if slot[0] != "__weakref__"], *own.items()]
-
-
-def is_descriptor(value: Any) -> bool:
-    """Whether a value is a tensor's descriptor."""
-    return isinstance(value, ffi.CData) and ffi.typeof(value) is DESCRIPTOR
 
 
 def mapped(value: Any, swap: Swap, twins: dict[Node, Node] | None) -> Any:

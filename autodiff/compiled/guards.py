@@ -27,6 +27,7 @@ from autodiff.autograd.function import Function
 from autodiff.compiled.noted import Noted
 from autodiff.compiled.places import (
     ABSENT,
+    Row,
     attribute,
     elements,
     filled,
@@ -90,6 +91,7 @@ class Names(Noted):
         super().__init__()
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
+        self.variables: dict[int, str] = {}  # of cells that it sets, whose they are
         self.passed: dict[int, Any] = {}  # what others may be given
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
@@ -147,6 +149,7 @@ class Names(Noted):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
             if name in reads.stores:
                 self.put(setattr, cell, attribute, cell, "cell_contents")
+                self.variables[id(cell)] = name
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
         for key in reads.stores:
@@ -312,9 +315,9 @@ class Names(Noted):
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
         for value in self.rated.values():
-            for table, key in asked_of(value, self.asked.attributes):
+            for table, key in asked_of(value, self.asked):
                 self.note(item, table, key)
-                self.reads_rates = True
+                self.reads_rates |= key not in self.asked.puts
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """Take in what `State` does not see of an optimiser."""
@@ -352,6 +355,12 @@ class Names(Noted):
             self.put(setter, owner, item, own, put)
             if not is_class and not is_file and not is_ours(kind):
                 self.put(setattr, kind, item, vars(kind), put)
+        for put in map(str, reads.puts):  # what setting one calls
+            part = next((vars(home)[put] for home in kind.__mro__ if put in vars(home)), None)
+            if isinstance(part, property):
+                self.method(part.fset, (value,), reads, fn)
+            elif is_data(part) and not is_ours(type(part)):
+                self.look(put, part, reads, fn)
         if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
             self.adds_to(own)
         for name in reads.attributes:
@@ -457,10 +466,14 @@ class Names(Noted):
         self.seen.clear()
         self.held.clear()
 
-    def counts(self, key: Any, was: Any, now: Any) -> bool:
+    def counts(self, row: Row, now: Any) -> bool:
         """Whether a number, if it is one, is only added to."""
-        added = key in self.asked.counted and key not in self.asked.otherwise
-        return added and type(was) is int and type(now) is int
+        return type(row[3]) is type(now) is int and self.only_adds_to(row[1], row[2])
+
+    def only_adds_to(self, table: Any, key: Any) -> bool:
+        """Whether functions do nothing else with what is in a place."""
+        name = self.variables.get(id(table), key)
+        return name in self.asked.counted and name not in self.asked.otherwise
 
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
-from autodiff.compiled.places import ABSENT, Row, item
+from autodiff.compiled.places import ABSENT, Row, covers, item, parts
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
-from autodiff.compiled.signature import is_spent, signature
+from autodiff.compiled.signature import signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.named import NamedTuple
 from autodiff.native import lib
@@ -64,16 +64,17 @@ class Left:
         made: list[Tensor] = []
         flatten(result, made)
         others: list[Any] = []
-        counted: list[tuple[Any, Row, Any]] = []
+        counted: list[tuple[Setter, Any, Row, Any]] = []
         only_set = []
         for (ref, name), was in recorder.touched.items():
             thing = ref()
             now = getattr(thing, name, was) if name else ABSENT
             if thing is None or (now is was and type(was) is bool):
                 continue
-            if name and isinstance(thing, Module) and names.counts(name, was, now):
+            row: Row = (item, vars(thing) if name else {}, name, was)
+            if name and isinstance(thing, Module) and names.counts(row, now):
                 self.of_modules.add((thing, name))
-                counted.append((vars(thing), (item, vars(thing), name, was), now))
+                counted.append((operator.setitem, vars(thing), row, now))
             elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
                 self.flags[thing, name] = was
                 self.set_at.append((recorder.set_at[ref, name], thing, name, now))
@@ -82,7 +83,7 @@ class Left:
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))
-                    self.take(setattr, thing, (item, vars(thing), name, was), now, recorder)
+                    self.take(setattr, thing, row, now, recorder)
             elif now is not was:
                 others.append(thing)
         for setter, thing, row in names.puts.values():
@@ -91,15 +92,16 @@ class Left:
             if same(now, was):
                 if now is not ABSENT:
                     names.note(place, table, key)  # the call may have set it to that
-            elif names.counts(key, was, now):
-                counted.append((thing, row, now))
+            elif names.counts(row, now):
+                counted.append((setter, thing, row, now))
             elif names.is_noted(place, table, key):
                 if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
                     self.take(setter, thing, row, now, recorder)
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
-        for thing, (place, table, key, was), now in counted:
+        for setter, thing, (place, table, key, was), now in counted:
+            count = counting(setter, place, table)
             self.counts.append(Place(count, thing, place, table, key, None))
             self.put.append((count, thing, key))
             self.values.append(now - was)
@@ -145,8 +147,8 @@ class Left:
 
     def is_known_by(self, names: Names) -> bool:
         """Whether a name leads to what was there otherwise, or a number is looked at after all."""
-        asked = names.asked.otherwise
-        return names.lead_to(self.old) or any(place.key in asked for place in self.counts)
+        counts = all(names.only_adds_to(place.table, place.key) for place in self.counts)
+        return not counts or names.lead_to(self.old)
 
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
@@ -154,9 +156,21 @@ class Left:
             if setter is append and not names.asked.attributes.isdisjoint(AHEAD):
                 raise unfit()
             self.take_put(setter, thing, key, now, recorder)
-        for key in names.asked.sets & was.keys() if isinstance(was, dict) else ():
-            if same(thing[key], was[key]):
-                names.note(item, thing, key)  # the call may have set it to that
+        self.rely_on(thing, was, names)
+
+    def rely_on(self, thing: Any, was: Any, names: Names) -> None:
+        """Rely on what the call may have added or set as it was: what is plain, or known to it."""
+        if isinstance(was, dict):
+            updates = "update" in names.asked.attributes
+            for key in was if updates else names.asked.sets & was.keys():
+                value = was[key]
+                known = not isinstance(value, Tensor) or id(value) in names.found
+                if same(thing[key], value) and (known or key in names.asked.sets):
+                    names.note(item, thing, key)
+        elif isinstance(was, set):
+            names.note(covers, (thing, frozenset(was)))
+        elif isinstance(was, deque) and len(was) == was.maxlen and all(map(same, thing, was)):
+            names.note(parts, thing)
 
     def take_put(self, setter: Setter, thing: Any, key: Any, now: Any, recorder: Recorder) -> None:
         """Take in one thing that was set, once."""
@@ -177,7 +191,7 @@ class Left:
         for x in found:
             node = live_node(x)
             made = lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED and (
-                not node or is_spent(node)
+                not node or recorder.has_spent(node)
             )
             if not made and not any(x is y for y in recorder.inputs):
                 return False
@@ -232,9 +246,9 @@ def add(thing: Any, _: Any, value: Any) -> None:
     thing.add(value)
 
 
-def count(thing: Any, key: Any, n: int) -> None:
-    """Add to a number."""
-    thing[key] += n
+def counting(setter: Setter, place: Callable[[Any, Any], Any], table: Any) -> Setter:
+    """What adds to a number."""
+    return lambda thing, key, n: setter(thing, key, place(table, key) + n)
 
 
 def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
@@ -248,17 +262,34 @@ def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
         if was - thing:
             raise unfit()
         return [(add, None, x) for x in thing - was]
-    now = [*thing]
+    now, most = [*thing], getattr(thing, "maxlen", None)
     for k in range(max(len(now) - len(was), 0), min(len(now), MOST) + 1):
-        grown = deque(was, getattr(thing, "maxlen", None))
-        grown.extend(now[len(now) - k :])
-        if len(grown) == len(now) and all(map(operator.is_, grown, now)):
+        if ends_in(was, now, k, most):
+            if k and most == len(now) and was_more(was, now, k):
+                raise unfit()
             return [(append, None, x) for x in now[len(now) - k :]]
         if isinstance(thing, list):
             break
     if len(now) != len(was):
         raise unfit()
     return [(operator.setitem, i, x) for i, x in enumerate(now) if x is not was[i]]
+
+
+def ends_in(was: Any, now: list[Any], k: int, most: int | None) -> bool:
+    """Whether adding the last k items makes these of what there was, if no more than `most`."""
+    grown = deque(was, most)
+    grown.extend(now[len(now) - k :])
+    return len(grown) == len(now) and all(map(operator.is_, grown, now))
+
+
+def was_more(was: Any, now: list[Any], k: int) -> bool:
+    """Whether more may have been added to a full deque: equal numbers look the same."""
+    for n in range(k + 1, len(now) + 1):
+        if isinstance(now[-n], Tensor):  # which no call but one makes
+            return False
+        if ends_in(was, now, n, len(now)):
+            return True
+    return False
 
 
 def is_plain_tensor(x: Tensor) -> bool:

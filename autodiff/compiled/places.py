@@ -49,6 +49,11 @@ def elements(array: Any, _: Any = None) -> Any:
     return array.tobytes()
 
 
+def covers(found: tuple[Any, frozenset[Any]], _: Any = None) -> Any:
+    """Whether a set has all that it had, of these two."""
+    return found[0] >= found[1]
+
+
 def alike(now: list[Any], was: list[Any]) -> bool:
     """Whether each of a container's parts is as it was."""
     return len(now) == len(was) and all(map(same, now, was))
@@ -66,6 +71,7 @@ def is_as_it_was(row: Row) -> bool:
 PLACES: dict[Callable[[Any, Any], Any], str] = {
     item: "{owner}[{key!r}]",
     attribute: "{owner}.{key}",
+    covers: "covers({owner})",
     elements: "elements({owner})",
     filled: "filled({owner})",
     held: "held({owner})",

@@ -16,12 +16,13 @@ from typing import Any
 from autodiff.anomaly import _own, place, users_frame
 from autodiff.changes import changes
 from autodiff.compiled.reads import catches
+from autodiff.compiled.signature import is_spent
 from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn._hooks import Hooked
 from autodiff.nn.module import Module
-from autodiff.node import AccumulateGrad
+from autodiff.node import AccumulateGrad, Node
 from autodiff.optim.optimizer import Optimizer
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node
 
 REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
@@ -33,7 +34,8 @@ REASONS = {
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
     lib.AD_TAPE_REFUSED: "goes on where a call is refused its values",
 }
-CAPTURED = 1  # what the tape takes as it was before
+ARGUMENT, CAPTURED, MADE = 0, 1, 2  # where a tape has memory from; CAPTURED: it was there before
+DESCRIPTOR = ffi.typeof("ad_tensor *")
 
 
 def version(x: Tensor, _: Any = None) -> list[Any]:
@@ -43,6 +45,11 @@ def version(x: Tensor, _: Any = None) -> list[Any]:
 
 class CannotRecordError(RuntimeError):
     """What a compiled function does that depends on values, where `fullgraph=True`."""
+
+
+def is_descriptor(value: Any) -> bool:
+    """Whether a value is a tensor's descriptor."""
+    return isinstance(value, ffi.CData) and ffi.typeof(value) is DESCRIPTOR
 
 
 def part_of(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor] | None:
@@ -241,6 +248,18 @@ class Recorder:
             self.thread = thread
             lib.ad_tape_resume(tape)
             self.count = changes.count - count
+
+    def has_spent(self, node: Node) -> bool:
+        """Whether backward from what the call made can but raise, at each run the same."""
+        outside = [node for node in map(live_node, self.inputs) if node is not None]
+        return is_spent(node, outside, self.is_constant)
+
+    def is_constant(self, value: Any) -> bool:
+        """Whether what a node saved is a number, or a tensor that is made of numbers alone."""
+        if not is_descriptor(value):
+            return False
+        told = value.number and lib.ad_tape_knows(self.tape, value) != ARGUMENT  # a live one is
+        return bool(told or lib.ad_tape_constant(self.tape, value))
 
     def keep(self, thing: Any) -> None:
         """The tape points to memory of this object."""

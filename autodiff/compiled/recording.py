@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from autodiff.amp.policies import state as autocast_state
@@ -13,18 +13,16 @@ from autodiff.changes import changes, new_lock
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
 from autodiff.compiled.left import Left, unfit
-from autodiff.compiled.record import READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import ARGUMENT, MADE, READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
-from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, is_spent, same_nodes
-from autodiff.compiled.state import State
+from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
+from autodiff.compiled.state import NONE, State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
-
-ARGUMENT, MADE = 0, 2
 
 
 class _Last(threading.local):
@@ -82,10 +80,10 @@ class Recording:
         self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
         self.live: list[Tensor] = []
-        self.spec = self.take_result((result, *self.left.values), recorder.inputs)
+        self.spec = self.take_result((result, *self.left.values), recorder)
         made = [output for output in dict.fromkeys(self.outputs) if output.given is None]
         self.made = [output for output in made if output.argument < 0]
-        self.take_events(recorder, any(r.outlived() for r in before))
+        self.take_events(recorder, any(r.outlived(recorder.before) for r in before))
         self.n_made = self.n_before_links = len(self.made)
         if self.live and any(self.left.reads):
             raise unfit()
@@ -153,7 +151,7 @@ class Recording:
             if lib.ad_tape_capture(self.tape, x._p):
                 raise error("compile")
 
-    def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
+    def take_result(self, result: Any, recorder: Recorder) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
         spec = flatten(result, tensors, self.names.met)
@@ -164,12 +162,13 @@ class Recording:
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
         found = {id(y): y for y in tensors}
-        taken = {i: self.take_output(y, inputs) for i, y in found.items()}
+        taken = {i: self.take_output(y, recorder) for i, y in found.items()}
         self.outputs = [taken[id(y)] for y in tensors]
         return spec
 
-    def take_output(self, y: Tensor, inputs: list[Tensor]) -> Output:
+    def take_output(self, y: Tensor, recorder: Recorder) -> Output:
         """Where one tensor of the result comes from."""
+        inputs = recorder.inputs
         for i, x in enumerate(inputs):
             if y is x:
                 return Output(argument=i)
@@ -179,7 +178,7 @@ class Recording:
         if node is not None:
             if type(y) is not Tensor or node is y._acc:
                 raise UnfitError("it returns a leaf that it makes")
-            if is_spent(node):
+            if recorder.has_spent(node):
                 output.node = node
             else:
                 output.live = len(self.live)
@@ -199,8 +198,10 @@ class Recording:
         self.n_pending = 0
         self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
         self.lent: list[tuple[int, AccumulateGrad]] = []  # whose .grad is one more argument
-        put = {event.leaf for event in recorder.events if event.value is not READ}
+        puts = [event for event in recorder.events if event.value is not READ]
+        put = {event.leaf for event in puts}
         fixed = [*self.known, *(x for x, _ in recorder.looked)]
+        fixed += [event.value for event in puts if event.value is not None]  # or another's gradient
         places = {lib.ad_storage_id(x._p) for x in fixed}
         firsts: dict[AccumulateGrad, tuple[Any, int]] = {}
         for event in recorder.events:
@@ -208,37 +209,43 @@ class Recording:
         ends: dict[AccumulateGrad, tuple[Any, Any]] = {}
         for leaf, (first, at) in firsts.items():
             before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
-            if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
+            if owner is None or self.knows(owner) == MADE:
                 continue  # a leaf of this call alone
             if isinstance(after, Tensor) and live_node(after) is not None:
                 raise UnfitError("it leaves a gradient that has a graph, not one that is detached")
             arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
-            if leaf not in put and (lends or arguments) and self.lend(before, places):
+            lends_it = leaf not in put if arguments else lends and first is READ
+            lent = lends_it and self.lend(before, places)
+            if lent:
                 self.lent.append((arguments[0] if arguments else -1, leaf))
-                continue
-            if isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) == ARGUMENT:
+                if after is before:
+                    continue
+            elif isinstance(before, Tensor) and self.knows(before) == ARGUMENT:
                 raise UnfitError("a gradient has the memory of an argument, or of another", True)
             if arguments:
                 if before is not None or not isinstance(after, Tensor):
                     raise UnfitError("it adds to the gradient of an argument, or clears it")
                 self.by_argument.append((arguments[0], self.pending(after)))
                 continue
-            used = isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) >= 0
-            if first is not None or used:
+            used = isinstance(before, Tensor) and self.knows(before) >= 0
+            if (first is not None or used) and not lent:
                 self.needs.append((leaf, before))
             if after is not before or first is None:
                 gone = at == 0 if first is None else before is None  # whenever a run begins
                 ends[leaf] = after, self.pending(after, gone)
                 self.leaves.append((leaf, ends[leaf][1]))
         self.ends = [(leaf, *end) for leaf, end in ends.items() if end[0] is not end[1]]
-        puts = [event for event in recorder.events if event.value is not READ]
         self.events = [event for event in puts if event.leaf in ends]
         for event in self.events:  # those in between are looked at where a run fails there
             end, stands = ends[event.leaf]
             event.value = stands if event.value is end else self.pending(event.value)
 
+    def knows(self, x: Tensor) -> int:
+        """Where the tape has a tensor's memory from."""
+        return int(lib.ad_tape_knows(self.tape, x._p))
+
     def lend(self, g: Any, places: set[int]) -> bool:
-        """Whether a gradient that was there, and stays, may be another one at each run."""
+        """Whether a gradient that was there may be another one at each run."""
         if type(g) is not Tensor or g._node is not None or lib.ad_storage_id(g._p) in places:
             return False
         lent = lib.ad_tape_lend(self.tape, g._p)
@@ -267,7 +274,7 @@ class Recording:
         self.n_before_links = self.n_made
         like = [r.reverse for r in before if r.reverse and r.reverse.n == len(self.live)]
         ways = [which for reverse in like for which in [*reverse.ways, *reverse.misses()]]
-        reverse = Reverse(recorder, self.live, ways)
+        reverse = Reverse(recorder, self.live, ways, self.known)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
         self.n_made = max([self.n_made, *(i + 1 for i in reverse.saved)])
@@ -276,7 +283,7 @@ class Recording:
 
     def pending(self, g: Any, gone: bool = True) -> Any:
         """What stands for a gradient after each run; `gone` where the next call begins without."""
-        if not isinstance(g, Tensor) or lib.ad_tape_knows(self.tape, g._p) != MADE:
+        if not isinstance(g, Tensor) or self.knows(g) != MADE:
             return g
         tape, i = self.tape, exported(self.tape, g._p)
         self.n_pending += 1
@@ -311,12 +318,10 @@ class Recording:
                 optimizer._refresh()
             self.seen = count
 
-    def outlived(self) -> bool:
-        """Whether a leaf has another gradient now than the one that a run would take."""
-        return any(
-            isinstance(before, Tensor) and leaf.grad is not None and leaf.grad is not before
-            for leaf, before in self.needs
-        )
+    def outlived(self, gradients: Mapping[AccumulateGrad, Any] = NONE) -> bool:
+        """Whether a leaf has another gradient, by now or of these, than a run would take."""
+        found = ((gradients.get(leaf, leaf.grad), before) for leaf, before in self.needs)
+        return any(isinstance(was, Tensor) and g is not None and g is not was for g, was in found)
 
     def is_surpassed(self) -> bool:
         """Whether another recording would do what this one cannot, or not as fast."""
@@ -328,7 +333,9 @@ class Recording:
         after = dict(self.leaves)
         left = self.left.places or self.left.put
         apart = self.by_argument or self.after or self.looks or left or self.caught
-        return not apart and all(after.get(leaf, before) is before for leaf, before in self.needs)
+        if apart or any(leaf in after for _, leaf in self.lent):
+            return False
+        return all(after.get(leaf, before) is before for leaf, before in self.needs)
 
     # ---- running it ----
 

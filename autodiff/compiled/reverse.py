@@ -168,12 +168,22 @@ class Reverse:
     """
 
     def __init__(
-        self, recorder: Recorder, ys: list[Tensor], ways: Iterable[tuple[int, ...]] = ()
+        self,
+        recorder: Recorder,
+        ys: list[Tensor],
+        ways: Iterable[tuple[int, ...]] = (),
+        known: Iterable[Tensor] = (),
     ) -> None:
         roots = [node for node in map(live_node, ys) if node is not None]
         found = list(enumerate(map(live_node, recorder.inputs)))
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
-        self.leaves = (*leaves_of(roots, set(inputs)),)  # what is behind inputs is outside
+        graphs = {live_node(x) for x in known if not x.is_leaf}
+        outer = {node for node in behind(roots, inputs) if node in graphs}
+        stops = {*inputs, *outer}  # what is behind those is outside
+        last = [node for node in arriving(roots, stops) if node in outer][
+            ::-1
+        ]  # gone through first
+        self.leaves = (*leaves_of(roots, stops), *last)
         self.inputs = list(inputs.values())
         self.n = len(ys)
         self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
@@ -185,7 +195,7 @@ class Reverse:
         seen = {which: watched(recorder.tape, [roots[i] for i in which]) for which in wanted}
         everything = seen[wanted[0]]
         self.watched = list(everything.values())
-        ends, stops = [*self.leaves, *inputs], set(inputs)
+        ends = [*self.leaves, *inputs]
 
         given_up = {node: recomputed[node] for node in behind(roots, stops) if node in recomputed}
 
@@ -271,6 +281,22 @@ def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
     """The leaves that roots lead to, not through `stops`."""
     edges = (edge for node in behind(roots, stops) for edge in node.edges if edge not in stops)
     return list(dict.fromkeys(edge for edge in edges if isinstance(edge, AccumulateGrad)))
+
+
+def arriving(roots: list[Node], stops: set[Node]) -> list[Node]:
+    """Those of `stops` that a walk from roots comes to, in its order."""
+    uses = Counter(edge for node in behind(roots, stops) for edge in node.edges)
+    found, ready = [], [root for root in dict.fromkeys(roots) if not uses[root]]
+    while ready:
+        node = ready.pop()
+        if node in stops:
+            found.append(node)
+            continue
+        for edge in node.edges:
+            uses[edge] -= 1
+            if edge is not None and not uses[edge]:
+                ready.append(edge)
+    return found
 
 
 def watched(tape: Any, roots: list[Node]) -> dict[int, Any]:

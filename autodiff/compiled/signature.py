@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff.amp.policies import state as autocast_state
@@ -11,7 +11,7 @@ from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
 from autodiff.native import ffi
 from autodiff.nn.parameter import Parameter
-from autodiff.node import Node, behind, mode, recomputed
+from autodiff.node import AccumulateGrad, Node, behind, mode, recomputed
 from autodiff.tensor import Tensor, live_node
 
 
@@ -72,14 +72,20 @@ def same_nodes(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     return tuple([firsts.setdefault(node, i) for i, node in enumerate(nodes)])
 
 
-def is_spent(root: Node) -> bool:
-    """Whether backward went through what is behind a node and left nothing to use.
+def is_spent(
+    root: Node, outside: Iterable[Node] = (), constant: Callable[[Any], bool] = lambda _: False
+) -> bool:
+    """Whether backward from a node can but raise, as one went through what is behind it, and before
+    does the same whatever the values are: what it comes to then saved nothing but what is
+    `constant`, and does not lead `outside`, where another call may have something else.
 
-    It leaves no trace in nodes that saved nothing: where there are only those, it can go on.
+    Backward leaves no trace in nodes that saved nothing: where there are only those, it can go on.
     """
-    freed = False
-    for node in behind([root]):
-        if node.saved or node in recomputed:
+    stops = {*outside}
+    freed = {x for x in behind([root], stops) if x.saved is None and x not in recomputed}
+    before, hooks = [*behind([root], freed | stops)], hooks_now()
+    for node in before if freed else ():
+        hooked = node in hooks and not isinstance(node, AccumulateGrad)
+        if hooked or node in recomputed or not stops.isdisjoint(node.edges):
             return False
-        freed |= node.saved is None
-    return freed
+    return bool(freed) and all(constant(p) for node in before for p in node.saved or ())
