@@ -15,7 +15,13 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
 }
 
-#define POINTERS (VF_W == 16 ? 8 : TILE_ROWS)
+/* What general registers cannot hold the compiler keeps in vectors' ones; to move it from there takes the
+ * place of a multiply-add and waits behind those. So a tile's A is at two pointers and at three multiples of
+ * a stride that the compiler does not take apart, and C's rows, after the loop, at a pointer that it does not
+ * know. */
+#define OPAQUE(x) __asm__("" : "+r"(x))
+#define HALF 6 /* rows */
+#define POINTERS (VF_W == 16 ? 7 : TILE_ROWS)
 
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
@@ -34,10 +40,12 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
                         int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
-    const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
-    /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
-     * move them takes the place of a multiply-add. */
+    const int64_t cols = t->cols;
+    int64_t row3 = 3 * a_row, row5 = 5 * a_row, c_row = t->c_row;
+    const T *a = t->a, *b = t->b, *start[TILE_ROWS], *half = a + HALF * a_row;
+    OPAQUE(row3);
+    OPAQUE(row5);
+    OPAQUE(half);
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c, *copy = t->copy;
     const T *ahead = t->ahead;
@@ -47,7 +55,8 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
-            NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
+            NAME(get)(acc[i], c, vectors, cols, last);
+            c += c_row;
         } else {
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
         }
@@ -68,13 +77,17 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             copy += last + W;
         }
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const T *from = at != NAME(a)  ? a + i * a_row
+            const int64_t row = i % HALF == 3 ? row3 : i % HALF == 5 ? row5 : i % HALF * a_row;
+            const T *from = at != NAME(a)  ? (i < HALF ? a : half) + row
                             : i < POINTERS ? start[i] + here
                                            : over[i - POINTERS] + here;
             const V() s = V(_set1)(*from);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
-        if (at != NAME(a)) a += a_col;
+        if (at != NAME(a)) {
+            a += a_col;
+            half += a_col;
+        }
         if (at != NAME(b)) b += b_row;
     }
     if (t->bias && at == NAME(b)) {
@@ -94,7 +107,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             }
         }
     }
-    AD_UNROLL for (int i = 0; i < rows; i++) NAME(put)(c + i * c_row, acc[i], vectors, cols, last);
+    c = t->c;
+    OPAQUE(c);
+    OPAQUE(c_row);
+    AD_UNROLL for (int i = 0; i < rows; i++, c += c_row) NAME(put)(c, acc[i], vectors, cols, last);
 }
 
 static void NAME(copying)(const ad_tile *t) {
@@ -392,6 +408,8 @@ static const ad_gemm_type NAME(gemm) = {
 #undef AT
 #undef SOON
 #undef POINTERS
+#undef OPAQUE
+#undef HALF
 #undef LINK
 #undef AT_ONE_PLACE
 #undef TILE
