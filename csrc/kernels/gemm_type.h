@@ -211,12 +211,12 @@ AD_SIMD T NAME(fma_one)(T a, T b, T c) {
 #endif
 }
 
-AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_step, const T *y, int64_t row,
-                              int64_t step, T *c) {
+AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_row, int64_t x_step,
+                              const T *y, int64_t row, int64_t step, T *c) {
     T acc[8];
     AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = 0;
     for (int64_t p = 0; p < k; p++, x += x_step, y += step) {
-        AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = NAME(fma_one)(*x, y[l * row], acc[l]);
+        AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = NAME(fma_one)(x[l * x_row], y[l * row], acc[l]);
     }
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
@@ -299,12 +299,12 @@ static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
 }
 
 /* One chain has to wait for itself; several side by side do not. */
-static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *y_, int64_t row,
-                       int64_t step, void *c_) {
+static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_row, int64_t x_step, const void *y_,
+                       int64_t row, int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
     const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
-    if (W > 1 && step == 1 && k >= LINK && n >= W && !tiny) {
+    if (W > 1 && x_row == 0 && step == 1 && k >= LINK && n >= W && !tiny) {
         for (int64_t i = 0; i < n; i += 2 * W) { /* the last vectors end where the rows do */
             const int64_t i0 = n < 2 * W ? 0 : ad_least(i, n - 2 * W), i1 = ad_least(i0 + W, n - W);
             const NAME(links) r = {k, x_step, row, x, {y + i0 * row, y + i1 * row}};
@@ -312,9 +312,11 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
         }
         return;
     }
-    for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
-    for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
-    for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
+    for (; n >= 8 && x_row == 0; n -= 8, y += 8 * row, c += 8)
+        NAME(dots_lanes)(8, k, x, 0, x_step, y, row, step, c);
+    for (; n >= 4; n -= 4, x += 4 * x_row, y += 4 * row, c += 4)
+        NAME(dots_lanes)(4, k, x, x_row, x_step, y, row, step, c);
+    for (; n > 0; n--, x += x_row, y += row, c++) NAME(dots_lanes)(1, k, x, 0, x_step, y, row, step, c);
 }
 
 /* A few rows of x times W rows of y at a time, which are turned in registers. */
