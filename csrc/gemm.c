@@ -156,8 +156,8 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
 
 /* B's columns are rows of memory, or far apart. The bias is left out. */
 static void run_dots(const ad_product *g, int64_t first, int64_t end) {
-    g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
-                     g->b.row, g->c + first * g->size);
+    g->kernels->dots(end - first, g->k, g->a.data, 0, g->a.col, g->b.data + first * g->b.col * g->size,
+                     g->b.col, g->b.row, g->c + first * g->size);
 }
 
 /* Of a few rows of A: the last one several times where there are fewer. The bias is left out. */

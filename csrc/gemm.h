@@ -36,9 +36,9 @@ typedef void ad_tile_fn(const ad_tile *tile);
 
 /* dst[p * lanes + l] = src[l * lane + p * step] for p in [0, k), l in [0, lanes) */
 typedef void ad_pack_fn(int64_t k, int lanes, const void *src, int64_t lane, int64_t step, void *dst);
-/* c[i] = the chain over x[p * x_step] * y[i * row + p * step], for i in [0, n) */
-typedef void ad_dots_fn(int64_t n, int64_t k, const void *x, int64_t x_step, const void *y, int64_t row,
-                        int64_t step, void *c);
+/* c[i] = the chain over x[i * x_row + p * x_step] * y[i * row + p * step], for i in [0, n) */
+typedef void ad_dots_fn(int64_t n, int64_t k, const void *x, int64_t x_row, int64_t x_step, const void *y,
+                        int64_t row, int64_t step, void *c);
 
 /* The same of 4, or of AD_FEW_ROWS, rows of x at a time, whose elements, as those of rows of y, lie side by
  * side; n is no less than a vector. */

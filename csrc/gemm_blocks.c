@@ -34,7 +34,7 @@ static cuts cut(int64_t n, int64_t step, int64_t min) {
     return (cuts){n, step, (n + step - 1) / step, most(n - width, 0)};
 }
 static int64_t start(const cuts *c, int64_t i) {
-    return i < c->count - 1 ? i * c->step : i == c->count - 1 ? c->last : c->n;
+    return i < c->count ? ad_least(i * c->step, c->last) : c->n;
 }
 static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start(c, i); }
 
@@ -71,10 +71,6 @@ typedef struct {
 static char *packed_panel(const task *t, int64_t j) {
     const cuts *cols = &t->b->cols;
     return t->packed_b + (start(cols, j) - start(cols, t->j0)) * t->b->tile.k * t->b->g->size;
-}
-
-static bool is_full(const block *b, int64_t i, int64_t j) {
-    return extent(&b->rows, i) == b->g->kernels->rows && extent(&b->cols, j) == tile_width(b->g);
 }
 
 /* Whether the first tile of a panel of B packs it. */
@@ -127,45 +123,59 @@ static upcoming look_up(const task *t, int64_t i) {
     return u;
 }
 
-static void run_panel(const task *t, int64_t i, int64_t j, upcoming *u) {
+/* Where a tile reads B, and how it is made. */
+static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, upcoming *u) {
     const block *b = t->b;
     const ad_product *g = b->g;
-    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), across = start(&b->cols, j);
-    const bool copies = t->copy && rows == g->kernels->rows, first = j == t->j0;
+    const int64_t rows = extent(&b->rows, i);
+    if (packs(t, i, j)) {
+        if (!look_ahead(t, i, j, tile)) tile->seldom = -1;
+        tile->copy = packed_panel(t, j);
+        return g->kernels->packing;
+    }
+    if (t->packed_b) {
+        tile->b = packed_panel(t, j);
+        tile->b_row = tile->cols;
+    }
+    if (t->copy && rows == g->kernels->rows && j == t->j0) return g->kernels->copying;
+    const bool full = rows == g->kernels->rows && tile->cols == tile_width(g);
+    const bool looks = full && (look_ahead(t, i, j, tile) || look_on(u, tile, g->size));
+    return looks ? g->kernels->looking : tile_of(g, rows, tile->cols);
+}
+
+/* The tiles of a panel of A, along C's rows, in the order of memory. */
+static void run_panel(const task *t, int64_t i) {
+    const block *b = t->b;
+    const ad_product *g = b->g;
+    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), size = g->size;
+    upcoming u = look_up(t, i);
     ad_tile tile = b->tile;
-    tile.cols = extent(&b->cols, j);
-    tile.bias = b->bias ? b->bias + across * g->size : NULL;
-    tile.c = b->c + (at * g->c_row + across) * g->size;
-    tile.a = b->a + at * tile.a_row * g->size;
-    if (b->packed_a || (copies && !first)) {
-        tile.a = b->packed_a ? b->packed_a + at * tile.k * g->size : t->copy;
+    tile.a = b->a + at * tile.a_row * size;
+    if (b->packed_a) {
+        tile.a = b->packed_a + at * tile.k * size;
         tile.a_row = 1;
         tile.a_col = rows;
     }
-    tile.b = b->b + across * g->size;
-    if (packs(t, i, j)) {
-        if (!look_ahead(t, i, j, &tile)) tile.seldom = -1;
-        tile.copy = packed_panel(t, j);
-        g->kernels->packing(&tile);
-        return;
+    for (int64_t j = t->j0; j < t->j1; j++) {
+        const int64_t across = start(&b->cols, j);
+        tile.cols = extent(&b->cols, j);
+        tile.bias = b->bias ? b->bias + across * size : NULL;
+        tile.c = b->c + (at * g->c_row + across) * size;
+        tile.b = b->b + across * size;
+        tile.b_row = g->b.row;
+        tile.copy = t->copy;
+        ad_tile_fn *run = lay_out(t, i, j, &tile, &u);
+        run(&tile);
+        if (run == g->kernels->copying) {
+            tile.a = t->copy;
+            tile.a_row = 1;
+            tile.a_col = rows;
+        }
     }
-    if (t->packed_b) {
-        tile.b = packed_panel(t, j);
-        tile.b_row = tile.cols;
-    }
-    tile.copy = t->copy;
-    (copies && first ? g->kernels->copying
-     : is_full(b, i, j) && (look_ahead(t, i, j, &tile) || look_on(u, &tile, g->size))
-         ? g->kernels->looking
-         : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* Along C's rows, in the order of memory. */
 static void run_panels(const task *t) {
-    for (int64_t i = t->i0; i < t->i1; i++) {
-        upcoming u = look_up(t, i);
-        for (int64_t j = t->j0; j < t->j1; j++) run_panel(t, i, j, &u);
-    }
+    for (int64_t i = t->i0; i < t->i1; i++) run_panel(t, i);
 }
 
 /* The panels [first, end) of an operand: a few k at a time, so that memory is read in order, or, where those

@@ -48,7 +48,7 @@ static int run_one(ad_product *g, integer_fn *integer) {
     return AD_OK;
 }
 
-static int run_product(const batch *t, int64_t i) {
+static ad_product product(const batch *t, int64_t i) {
     ad_product g = t->g;
     int64_t a = 0, b = 0;
     g.c += i * g.m * g.n * g.size;
@@ -62,14 +62,29 @@ static int run_product(const batch *t, int64_t i) {
     }
     g.a.data += a * g.size;
     g.b.data += b * g.size;
-    return run_one(&g, t->integer);
+    return g;
+}
+
+/* Of a row and a column each: side by side, chains do not wait for themselves. */
+static void run_dots(const batch *t, int64_t i, int64_t end) {
+    const int64_t last = t->shape[t->ndim - 1];
+    for (int64_t n; i < end; i += n) {
+        n = ad_least(end - i, last - i % last);
+        const ad_product g = product(t, i);
+        g.kernels->dots(n, g.k, g.a.data, g.a_next, g.a.col, g.b.data, g.b_next, g.b.row, g.c);
+    }
 }
 
 static void run_products(void *context, int64_t task) {
     batch *t = context;
-    const int64_t end = ad_least((task + 1) * t->per_task, t->count);
-    for (int64_t i = task * t->per_task; i < end; i++) {
-        const int status = run_product(t, i);
+    const int64_t first = task * t->per_task, end = ad_least(first + t->per_task, t->count);
+    if (t->g.m == 1 && t->g.n == 1 && !t->integer && !t->g.bias) {
+        run_dots(t, first, end);
+        return;
+    }
+    for (int64_t i = first; i < end; i++) {
+        ad_product g = product(t, i);
+        const int status = run_one(&g, t->integer);
         if (status) atomic_store(&t->status, status);
     }
 }

@@ -213,6 +213,23 @@ def test_batches(
     assert values_of(got) == want
 
 
+@given(st.data(), st.integers(1, 11), st.integers(0, 30), st.sampled_from(FLOATS), seeds)
+def test_rows_times_columns_are_as_each_alone(
+    data: st.DataObject, n: int, k: int, dtype: str, rng: random.Random
+) -> None:
+    a, b = floats(rng, 2 * n, k, dtype), floats(rng, n, k, dtype)
+    x = tensor(flat(a), dtype, data.draw(layouts((2, n, 1, k))))
+    y = tensor(flat(b), dtype, data.draw(layouts((n, k, 1))))
+    want = [
+        value
+        for row, column in zip(a, b + b, strict=True)
+        for value in values_of(
+            matmul(tensor(row, dtype, plain(1, k)), tensor(column, dtype, plain(k, 1)))
+        )
+    ]
+    assert values_of(matmul(x, y)) == want
+
+
 def test_threads_leave_the_bits() -> None:
     rng = random.Random(1)
     a, b = floats(rng, 120, 330, "float32"), floats(rng, 330, 130, "float32")

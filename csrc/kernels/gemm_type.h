@@ -15,7 +15,13 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
 }
 
-#define POINTERS (VF_W == 16 ? 8 : TILE_ROWS)
+/* What general registers cannot hold the compiler keeps in vectors' ones; to move it from there takes the
+ * place of a multiply-add and waits behind those. So a tile's A is at two pointers and at three multiples of
+ * a stride that the compiler does not take apart, and C's rows, after the loop, at a pointer that it does not
+ * know. */
+#define OPAQUE(x) __asm__("" : "+r"(x))
+#define HALF 6 /* rows */
+#define POINTERS (VF_W == 16 ? 7 : TILE_ROWS)
 
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
@@ -34,10 +40,12 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
                         int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
-    const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
-    /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
-     * move them takes the place of a multiply-add. */
+    const int64_t cols = t->cols;
+    int64_t row3 = 3 * a_row, row5 = 5 * a_row, c_row = t->c_row;
+    const T *a = t->a, *b = t->b, *start[TILE_ROWS], *half = a + HALF * a_row;
+    OPAQUE(row3);
+    OPAQUE(row5);
+    OPAQUE(half);
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c, *copy = t->copy;
     const T *ahead = t->ahead;
@@ -47,7 +55,8 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
-            NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
+            NAME(get)(acc[i], c, vectors, cols, last);
+            c += c_row;
         } else {
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
         }
@@ -68,13 +77,17 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             copy += last + W;
         }
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const T *from = at != NAME(a)  ? a + i * a_row
+            const int64_t row = i % HALF == 3 ? row3 : i % HALF == 5 ? row5 : i % HALF * a_row;
+            const T *from = at != NAME(a)  ? (i < HALF ? a : half) + row
                             : i < POINTERS ? start[i] + here
                                            : over[i - POINTERS] + here;
             const V() s = V(_set1)(*from);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
-        if (at != NAME(a)) a += a_col;
+        if (at != NAME(a)) {
+            a += a_col;
+            half += a_col;
+        }
         if (at != NAME(b)) b += b_row;
     }
     if (t->bias && at == NAME(b)) {
@@ -94,7 +107,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             }
         }
     }
-    AD_UNROLL for (int i = 0; i < rows; i++) NAME(put)(c + i * c_row, acc[i], vectors, cols, last);
+    c = t->c;
+    OPAQUE(c);
+    OPAQUE(c_row);
+    AD_UNROLL for (int i = 0; i < rows; i++, c += c_row) NAME(put)(c, acc[i], vectors, cols, last);
 }
 
 static void NAME(copying)(const ad_tile *t) {
@@ -195,12 +211,12 @@ AD_SIMD T NAME(fma_one)(T a, T b, T c) {
 #endif
 }
 
-AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_step, const T *y, int64_t row,
-                              int64_t step, T *c) {
+AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_row, int64_t x_step,
+                              const T *y, int64_t row, int64_t step, T *c) {
     T acc[8];
     AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = 0;
     for (int64_t p = 0; p < k; p++, x += x_step, y += step) {
-        AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = NAME(fma_one)(*x, y[l * row], acc[l]);
+        AD_UNROLL for (int l = 0; l < lanes; l++) acc[l] = NAME(fma_one)(x[l * x_row], y[l * row], acc[l]);
     }
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
@@ -283,12 +299,12 @@ static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
 }
 
 /* One chain has to wait for itself; several side by side do not. */
-static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *y_, int64_t row,
-                       int64_t step, void *c_) {
+static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_row, int64_t x_step, const void *y_,
+                       int64_t row, int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
     const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
-    if (W > 1 && step == 1 && k >= LINK && n >= W && !tiny) {
+    if (W > 1 && x_row == 0 && step == 1 && k >= LINK && n >= W && !tiny) {
         for (int64_t i = 0; i < n; i += 2 * W) { /* the last vectors end where the rows do */
             const int64_t i0 = n < 2 * W ? 0 : ad_least(i, n - 2 * W), i1 = ad_least(i0 + W, n - W);
             const NAME(links) r = {k, x_step, row, x, {y + i0 * row, y + i1 * row}};
@@ -296,9 +312,11 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
         }
         return;
     }
-    for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
-    for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
-    for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
+    for (; n >= 8 && x_row == 0; n -= 8, y += 8 * row, c += 8)
+        NAME(dots_lanes)(8, k, x, 0, x_step, y, row, step, c);
+    for (; n >= 4; n -= 4, x += 4 * x_row, y += 4 * row, c += 4)
+        NAME(dots_lanes)(4, k, x, x_row, x_step, y, row, step, c);
+    for (; n > 0; n--, x += x_row, y += row, c++) NAME(dots_lanes)(1, k, x, 0, x_step, y, row, step, c);
 }
 
 /* A few rows of x times W rows of y at a time, which are turned in registers. */
@@ -392,6 +410,8 @@ static const ad_gemm_type NAME(gemm) = {
 #undef AT
 #undef SOON
 #undef POINTERS
+#undef OPAQUE
+#undef HALF
 #undef LINK
 #undef AT_ONE_PLACE
 #undef TILE
