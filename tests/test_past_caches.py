@@ -65,6 +65,20 @@ def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
 
 
 @pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("cols", [129, 1000, 4096, 30_001])
+def test_large_softmaxes_are_those_of_their_rows(cols: int) -> None:
+    x = ad.randn(4_200_000 // cols, cols, generator=ad.Generator().manual_seed(cols))
+
+    def made(x: ad.Tensor) -> ad.Tensor:
+        x = x.detach().requires_grad_()
+        y, log = x.softmax(1), x.log_softmax(1)
+        grads = [ad.autograd.grad(y, x, x.detach().square())[0] for y in (y, log)]
+        return ad.stack([y.detach(), log.detach(), *grads])
+
+    assert ad.equal(made(x), ad.cat([made(part) for part in x.chunk(4)], dim=1))
+
+
+@pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("dtype", [ad.bool, ad.uint8, ad.bfloat16, ad.int64, ad.float64])
 def test_large_fills_are_of_one_value_and_end_where_they_should(dtype: ad.dtype) -> None:
     value = ad.tensor(3.25).to(dtype)
