@@ -81,8 +81,4 @@ static inline int64_t ad_streamed_block(const ad_loop *l) {
     return bytes <= 4 || !ad_l1_is_narrow() ? AD_BLOCK : bytes <= 8 ? AD_BLOCK / 2 : AD_BLOCK / 4;
 }
 
-/* Sends n elements that were put together in `made` to their memory past the caches, while inputs that lie as
- * `out` does are fetched for the next n. */
-void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made);
-
 #endif

@@ -60,6 +60,9 @@ def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
     assert ad.equal(x + row, ad.stack([r + row for r in x]))
     assert ad.equal(x.t().contiguous(), ad.stack([c.clone() for c in x.unbind(1)]))
     assert ad.equal(x[:, :1990] * x[:, 9:1999], ad.stack([r[:1990] * r[9:1999] for r in x]))
+    assert ad.equal(ad.addcmul(x, x, row), ad.stack([ad.addcmul(r, r, row) for r in x]))
+    made = ad.lerp(x[:, :1990], x[:, 9:1999], 0.3)
+    assert ad.equal(made, ad.stack([ad.lerp(r[:1990], r[9:1999], 0.3) for r in x]))
     assert ad.equal(x[1:].clone(), ad.stack([r.clone() for r in x[1:]]))
     assert ad.equal(x.clone().copy_(x[:, :1]), ad.stack([r[0].expand(cols) for r in x]))
 
