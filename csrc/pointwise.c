@@ -88,15 +88,33 @@ static inline void note_whole(uint8_t *read, int reg) {
     if (read[reg] != VARIES) read[reg] = READ_WHOLE;
 }
 
-/* The kernel of an instruction: where there is one, that for operands which are numbers. */
+/* The kernel of an instruction: where there is one, that for operands which are numbers. Of numbers alone it
+ * makes one. */
 static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
     const uint16_t regs[] = {in->a, in->b, in->c};
     int numbers = 0;
     for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= (read[regs[k]] != VARIES) << k;
+    read[in->dst] = numbers == (1 << ad_instr_arity(in->op)) - 1 ? READ_ONE : VARIES;
+    if (read[in->dst] == READ_ONE) return ad_cpu->pw->instr[in->op][in->type];
     ad_pw_fn *found = ad_by_number(ad_cpu->pw, in->op, in->type, numbers);
     if (found) return found;
     note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
     return ad_cpu->pw->instr[in->op][in->type];
+}
+
+/* Which of the first instructions make one number that is read as one; operands of others of numbers are as
+ * long as what they make. */
+static uint64_t made_once(const ad_program *p, uint8_t *read) {
+    uint64_t once = 0;
+    for (int i = p->n_code - 1; i >= 0; i--) {
+        const ad_instr *in = &p->code[i];
+        if (read[in->dst] == VARIES) continue;
+        if (read[in->dst] == READ_ONE && i < 64)
+            once |= UINT64_C(1) << i;
+        else
+            note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
+    }
+    return once;
 }
 
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {
@@ -106,10 +124,11 @@ void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {
     uint8_t read[AD_MAX_REGS];
     for (int i = 0; i < p->n_regs; i++) {
         m->regs[i] = slot(l, m, i);
-        read[i] = i >= first || (i < p->n_in && !l->in[i].uniform) ? VARIES : READ_ONE;
+        read[i] = i < p->n_in && !l->in[i].uniform ? VARIES : READ_ONE;
     }
     for (int i = 0; i < p->n_code; i++) m->kernels[i] = kernel_of(&p->code[i], read);
     for (int k = 0; k < p->n_out; k++) note_whole(read, p->out_regs[k]);
+    m->once = made_once(p, read);
     for (int reg = from; reg < first; reg++) {
         if (read[reg] == VARIES) continue;
         const int type = p->types[reg], dtype = reg < p->n_in ? l->in[reg].dtype : native[type];
@@ -188,7 +207,7 @@ static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t f
     const ad_pw_kernels *pw = ad_cpu->pw;
     const bool compares =
         p->compares && l->out[0].dtype == AD_bool && results[0].made && (t->direct || t->stream);
-    ad_run_code(p, p->n_code - compares, m->kernels, n, m->regs);
+    ad_run_code(p, p->n_code - compares, m->kernels, m->once, n, m->regs);
     if (compares) {
         const ad_instr *in = &p->code[p->n_code - 1];
         pw->compare[ad_comparison(in->op, in->type)](n, (uint8_t *)results[0].made, m->regs[in->a],
@@ -331,7 +350,7 @@ static bool run_small(task *t) {
     void *regs[AD_STACK_REGS];
     ad_pw_fn *kernels[AD_STACK_REGS];
     char scratch[AD_STACK_SCRATCH] __attribute__((aligned(64)));
-    ad_machine m = {regs, kernels, scratch, NULL, slot_bytes};
+    ad_machine m = {.regs = regs, .kernels = kernels, .scratch = scratch, .slot_bytes = slot_bytes};
     ad_set_up(l, &m, l->numel, 0);
     run_blocks(t, &m, 0, 1);
     return true;
