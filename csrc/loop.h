@@ -37,6 +37,7 @@ enum {
 typedef struct {
     void **regs;
     ad_pw_fn **kernels;    /* of each instruction */
+    uint64_t once;         /* a bit for each of the first that is of numbers alone: one element does */
     char *scratch, *stage; /* stage: room for a block of each output that is streamed */
     int64_t slot_bytes;
 } ad_machine;
@@ -55,11 +56,11 @@ static inline int64_t ad_slot_bytes(const ad_program *p, int64_t n) {
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from);
 
 /* Runs the first instructions of a program on n elements. */
-static inline void ad_run_code(const ad_program *p, int n_code, ad_pw_fn *const *kernels, int64_t n,
-                               void *const *regs) {
-    for (int i = 0; i < n_code; i++) {
+static inline void ad_run_code(const ad_program *p, int n_code, ad_pw_fn *const *kernels, uint64_t once,
+                               int64_t n, void *const *regs) {
+    for (int i = 0; i < n_code; i++, once >>= 1) {
         const ad_instr *in = &p->code[i];
-        kernels[i](n, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
+        kernels[i](once & 1 ? 1 : n, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
     }
 }
 
@@ -80,9 +81,5 @@ static inline int64_t ad_streamed_block(const ad_loop *l) {
     for (int i = 0; i < l->program->n_in; i++) bytes += l->in[i].strides[0] ? l->in[i].size : 0;
     return bytes <= 4 || !ad_l1_is_narrow() ? AD_BLOCK : bytes <= 8 ? AD_BLOCK / 2 : AD_BLOCK / 4;
 }
-
-/* Sends n elements that were put together in `made` to their memory past the caches, while inputs that lie as
- * `out` does are fetched for the next n. */
-void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made);
 
 #endif

@@ -16,6 +16,7 @@ typedef struct {
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
     bool direct;               /* results may be written to their memory while inputs are still read */
     bool stream;               /* results are stored past the caches */
+    bool within;               /* and rows of the first begin within cache lines */
     int status;
 } task;
 
@@ -87,15 +88,33 @@ static inline void note_whole(uint8_t *read, int reg) {
     if (read[reg] != VARIES) read[reg] = READ_WHOLE;
 }
 
-/* The kernel of an instruction: where there is one, that for operands which are numbers. */
+/* The kernel of an instruction: where there is one, that for operands which are numbers. Of numbers alone it
+ * makes one. */
 static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
     const uint16_t regs[] = {in->a, in->b, in->c};
     int numbers = 0;
     for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= (read[regs[k]] != VARIES) << k;
+    read[in->dst] = numbers == (1 << ad_instr_arity(in->op)) - 1 ? READ_ONE : VARIES;
+    if (read[in->dst] == READ_ONE) return ad_cpu->pw->instr[in->op][in->type];
     ad_pw_fn *found = ad_by_number(ad_cpu->pw, in->op, in->type, numbers);
     if (found) return found;
     note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
     return ad_cpu->pw->instr[in->op][in->type];
+}
+
+/* Which of the first instructions make one number that is read as one; operands of others of numbers are as
+ * long as what they make. */
+static uint64_t made_once(const ad_program *p, uint8_t *read) {
+    uint64_t once = 0;
+    for (int i = p->n_code - 1; i >= 0; i--) {
+        const ad_instr *in = &p->code[i];
+        if (read[in->dst] == VARIES) continue;
+        if (read[in->dst] == READ_ONE && i < 64)
+            once |= UINT64_C(1) << i;
+        else
+            note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
+    }
+    return once;
 }
 
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {
@@ -105,10 +124,11 @@ void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {
     uint8_t read[AD_MAX_REGS];
     for (int i = 0; i < p->n_regs; i++) {
         m->regs[i] = slot(l, m, i);
-        read[i] = i >= first || (i < p->n_in && !l->in[i].uniform) ? VARIES : READ_ONE;
+        read[i] = i < p->n_in && !l->in[i].uniform ? VARIES : READ_ONE;
     }
     for (int i = 0; i < p->n_code; i++) m->kernels[i] = kernel_of(&p->code[i], read);
     for (int k = 0; k < p->n_out; k++) note_whole(read, p->out_regs[k]);
+    m->once = made_once(p, read);
     for (int reg = from; reg < first; reg++) {
         if (read[reg] == VARIES) continue;
         const int type = p->types[reg], dtype = reg < p->n_in ? l->in[reg].dtype : native[type];
@@ -162,27 +182,32 @@ static void read_inputs(const task *t, ad_machine *m, const int64_t *at, int64_t
     }
 }
 
-void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made) {
+/* Sends n elements that were put together in `made` to their memory past the caches, while those of inputs
+ * are fetched that come after, `next` in the loop: of inputs that are not the same in each row. */
+static void send(const ad_loop *l, const ad_operand *out, int64_t next, int64_t n, char *run,
+                 const char *made) {
     const char *ahead[AD_MAX_INPUTS];
-    int64_t step[AD_MAX_INPUTS], next = (run - out->data) / out->size + n;
+    int64_t step[AD_MAX_INPUTS], at[AD_MAX_DIMS];
     int n_ahead = 0;
+    coordinates(l, next, at);
     for (int i = 0; i < l->program->n_in; i++) {
         const ad_operand *o = &l->in[i];
-        if (!o->flat || !out->flat) continue;
-        ahead[n_ahead] = o->data + next * o->size;
+        if (o->strides[0] != 1 || (l->ndim > 1 && !o->strides[1])) continue;
+        ahead[n_ahead] = address(o, l->ndim, at);
         step[n_ahead++] = AD_LINE * o->size / out->size;
     }
     ad_move_past(run, made, n * out->size, n_ahead, ahead, step);
 }
 
 /* Runs the program on n elements whose registers are in place. */
-static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t n, result *results) {
+static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t flat, int64_t n,
+                      result *results) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
     const ad_pw_kernels *pw = ad_cpu->pw;
     const bool compares =
         p->compares && l->out[0].dtype == AD_bool && results[0].made && (t->direct || t->stream);
-    ad_run_code(p, p->n_code - compares, m->kernels, n, m->regs);
+    ad_run_code(p, p->n_code - compares, m->kernels, m->once, n, m->regs);
     if (compares) {
         const ad_instr *in = &p->code[p->n_code - 1];
         pw->compare[ad_comparison(in->op, in->type)](n, (uint8_t *)results[0].made, m->regs[in->a],
@@ -196,7 +221,7 @@ static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t n
             unpack(l, &l->out[k], at, n, m->regs[reg], type);
         else if (!r->direct)
             pw->store[type][l->out[k].dtype](n, r->made, 1, m->regs[reg]);
-        if (r->made != r->run) ad_stream(l, &l->out[k], n, r->run, r->made);
+        if (r->made != r->run) send(l, &l->out[k], flat + n, n, r->run, r->made);
     }
 }
 
@@ -226,6 +251,21 @@ static void step(const task *t, ad_machine *m, result *results) {
     }
 }
 
+/* The elements of a block of a row, and where it begins. What goes past the caches begins with a line, as
+ * parts of one go through them: blocks lie so much before, and there may be nothing for the last. */
+static int64_t part_of_row(const task *t, int64_t b, int64_t *flat) {
+    const ad_loop *l = t->loop;
+    const int64_t row = b / t->per_row * l->shape[0], end = (b % t->per_row + 1) * t->block;
+    int64_t at[AD_MAX_DIMS], over = 0;
+    if (t->within) {
+        coordinates(l, row, at);
+        over = ((intptr_t)address(&l->out[0], l->ndim, at) & (AD_LINE - 1)) / l->out[0].size;
+    }
+    const int64_t start = end > t->block ? end - t->block - over : 0;
+    *flat = row + start;
+    return ad_least(end - over, l->shape[0]) - start;
+}
+
 /* Blocks [first, last) on scratch memory of this thread. */
 static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
     const ad_loop *l = t->loop;
@@ -234,13 +274,9 @@ static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
     result results[AD_MAX_OUTPUTS];
     if (l->program->divides) ad_zero_div = 0;
     for (int64_t b = first; b < last; b++) {
-        int64_t flat = b * t->block, n = l->numel - flat;
-        if (t->per_row) {
-            int64_t inner = b % t->per_row * t->block;
-            flat = b / t->per_row * l->shape[0] + inner;
-            n = l->shape[0] - inner;
-        }
-        n = ad_least(n, t->block);
+        int64_t flat = b * t->block, n = ad_least(l->numel - flat, t->block);
+        if (t->per_row) n = part_of_row(t, b, &flat);
+        if (n <= 0) continue;
         if (steady && b > first) {
             step(t, m, results);
         } else {
@@ -249,7 +285,7 @@ static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
             place_results(t, m, at, flat, one_run, results);
             read_inputs(t, m, at, flat, n, one_run, results);
         }
-        run_block(t, m, at, n, results);
+        run_block(t, m, at, flat, n, results);
     }
     if (l->program->divides && ad_zero_div) __atomic_store_n(&t->status, AD_ZERO_DIV, __ATOMIC_RELAXED);
 }
@@ -314,10 +350,17 @@ static bool run_small(task *t) {
     void *regs[AD_STACK_REGS];
     ad_pw_fn *kernels[AD_STACK_REGS];
     char scratch[AD_STACK_SCRATCH] __attribute__((aligned(64)));
-    ad_machine m = {regs, kernels, scratch, NULL, slot_bytes};
+    ad_machine m = {.regs = regs, .kernels = kernels, .scratch = scratch, .slot_bytes = slot_bytes};
     ad_set_up(l, &m, l->numel, 0);
     run_blocks(t, &m, 0, 1);
     return true;
+}
+
+/* Whether a row of an output may begin elsewhere than a cache line does. */
+static bool begins_within(const ad_loop *l, const ad_operand *out) {
+    int64_t places = (intptr_t)out->data;
+    for (int d = 1; d < l->ndim; d++) places |= out->strides[d] * out->size;
+    return places & (AD_LINE - 1);
 }
 
 int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
@@ -328,7 +371,9 @@ int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     if (ad_run_across(l, direct, stream, &status)) return status;
     task t = {.loop = l, .direct = direct, .stream = stream, .block = block_of(l->program)};
     if (stream) t.block = ad_least(t.block, ad_streamed_block(l));
-    t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
+    t.within = stream && rows && begins_within(l, &l->out[0]);
+    const int64_t before = t.within ? (AD_LINE - 1) / l->out[0].size : 0;
+    t.per_row = rows ? (l->shape[0] + before + t.block - 1) / t.block : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
     if (!run_small(&t)) {
         const int64_t blocks = CHUNK / t.block;

@@ -161,6 +161,7 @@ typedef struct {
     int n_quick; /* elements of a loop that needs no more than its instructions: 0 of others */
     void *regs[AD_STACK_REGS];
     ad_pw_fn *kernels[AD_STACK_REGS];
+    uint64_t once;
     char memory[AD_LINE]; /* and what scratch takes besides */
 } laid;
 
@@ -212,6 +213,7 @@ static bool lay(const ad_call *c, void *room) {
     m.scratch = r->memory + (-(intptr_t)r->memory & (AD_LINE - 1));
     /* Constants stay. Numbers are filled in at each run; what they were when recorded may be gone. */
     ad_set_up(&r->loop, &m, r->n_quick, c->program->n_in);
+    r->once = m.once;
     return true;
 }
 
@@ -237,7 +239,7 @@ static int run_quick(const laid *r) {
         const ad_operand *o = &r->loop.in[i];
         if (o->uniform) pw->load[o->dtype][o->type](r->n_quick, regs[i], o->data, 0);
     }
-    ad_run_code(p, p->n_code, r->kernels, r->n_quick, regs);
+    ad_run_code(p, p->n_code, r->kernels, r->once, r->n_quick, regs);
     return AD_OK;
 }
 

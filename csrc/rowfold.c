@@ -108,3 +108,23 @@ void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *te
     }
     if (n > AD_BLOCK) finish(&t, out);
 }
+
+/* ---- results ---- */
+
+enum { SENT = 128 }; /* numbers of a part of a row: to make more meanwhile waits for those that are sent */
+
+void ad_rows_send(const ad_rows_item *item, int64_t size, char *y, int n_of, const char *const *of,
+                  ad_rows_term *make, void *context) {
+    const int64_t n = item->all.rows * item->all.cols, step[2] = {AD_LINE, AD_LINE};
+    ad_rows_part part = {item->all, 0};
+    for (int64_t m = n, stride; part.offset < n; part.offset += m) {
+        char *to = y + part.offset * size;
+        const char *ahead[2];
+        if (item->all.rows == 1) { /* whole lines, as parts of one go through the caches */
+            m = ad_least(n - part.offset, SENT - ((intptr_t)to & (AD_LINE - 1)) / size);
+            part.block.cols = m;
+        }
+        for (int k = 0; k < n_of; k++) ahead[k] = of[k] + (part.offset + n) * size;
+        ad_move_past(to, make(context, &part, &stride), m * size, n_of, ahead, step);
+    }
+}

@@ -24,6 +24,7 @@ typedef struct {
     ad_rows_plan plan;
     const char *a, *b;
     char *y;
+    bool past; /* y is stored past the caches */
 } task;
 typedef struct {
     const task *t;
@@ -103,6 +104,15 @@ static void logsumexp(block *b) {
             ((double *)y)[i] = sum[i] + ((double *)b->top)[i];
 }
 
+static const void *term_result(void *context, const ad_rows_part *part, int64_t *stride) {
+    block *b = context;
+    const task *t = b->t;
+    *stride = part->block.stride;
+    ad_cpu->rows->finish[t->type](t->program, &part->block, number(b, t->a, part), number(b, t->b, part),
+                                  b->top, b->sum, b->terms);
+    return b->terms;
+}
+
 static void run_block(void *context, int64_t i) {
     const task *t = context;
     block b;
@@ -127,6 +137,11 @@ static void run_block(void *context, int64_t i) {
         where_infinite(&b, b.sum, 1);
         top = t->b + b.item.first * t->plan.size;
     }
+    if (t->past) {
+        ad_rows_send(&b.item, t->plan.size, t->y + at, 1 + vjp, (const char *const[]){t->a + at, t->b + at},
+                     term_result, &b);
+        return;
+    }
     const char *operand = vjp ? t->b + at : NULL;
     ad_cpu->rows->finish[t->type](t->program, &b.item.all, t->a + at, operand, top, b.sum, t->y + at);
 }
@@ -135,6 +150,13 @@ void ad_rows_run(int program, int type, int64_t rows, int64_t n, const char *a, 
     task t = {program, type, .a = a, .b = b ? b : a, .y = y};
     ad_rows_cut(&t.plan, &(ad_rows_shape){rows, n, 1}, ad_type_size[type]);
     for (int64_t i = 0; i < t.plan.items; i++) run_block(&t, i);
+}
+
+/* Whether y goes past the caches. To wait for that does not pay where the CPU computes meanwhile, as it does
+ * for exponentials of the last step, nor where these are in y. */
+static bool leaves_caches(const task *t, int64_t numel) {
+    const bool pays = t->program == AD_ROWS_log_softmax || t->program == AD_ROWS_softmax_vjp;
+    return pays && !t->plan.columns && 2 * numel * t->plan.size >= AD_STREAM_BYTES;
 }
 
 typedef struct {
@@ -154,6 +176,7 @@ static int run_rows(const ad_call *c) {
         task t = {n->program, ad_dtype_type[a->dtype], .a = a->data, .b = b ? b->data : a->data,
                   .y = ad_out(c, 0)->data};
         ad_rows_cut(&t.plan, &n->shape, ad_itemsize[a->dtype]);
+        t.past = leaves_caches(&t, a->numel);
         ad_parallel_for(t.plan.items, a->numel / 2, run_block, &t);
     }
     ad_free(ca);

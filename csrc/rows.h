@@ -49,6 +49,11 @@ typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_
 /* Folds the terms of each row of the item into out: `type` is that of the terms. */
 void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
 
+/* Sends what `make` puts together of an item's rows to y, past the caches, in parts that follow one another,
+ * while operands of the next item are fetched; `of`: those of this one. */
+void ad_rows_send(const ad_rows_item *item, int64_t size, char *y, int n_of, const char *const *of,
+                  ad_rows_term *make, void *context);
+
 /* The sum of the losses of rows over a total, to y: a number of their dtype, float32 or float64. */
 int ad_reduce_losses(const ad_tensor *each, double total, ad_tensor *y); /* cross_entropy.c */
 

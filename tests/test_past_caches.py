@@ -60,8 +60,25 @@ def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
     assert ad.equal(x + row, ad.stack([r + row for r in x]))
     assert ad.equal(x.t().contiguous(), ad.stack([c.clone() for c in x.unbind(1)]))
     assert ad.equal(x[:, :1990] * x[:, 9:1999], ad.stack([r[:1990] * r[9:1999] for r in x]))
+    assert ad.equal(ad.addcmul(x, x, row), ad.stack([ad.addcmul(r, r, row) for r in x]))
+    made = ad.lerp(x[:, :1990], x[:, 9:1999], 0.3)
+    assert ad.equal(made, ad.stack([ad.lerp(r[:1990], r[9:1999], 0.3) for r in x]))
     assert ad.equal(x[1:].clone(), ad.stack([r.clone() for r in x[1:]]))
     assert ad.equal(x.clone().copy_(x[:, :1]), ad.stack([r[0].expand(cols) for r in x]))
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("cols", [129, 1000, 4096, 30_001])
+def test_large_softmaxes_are_those_of_their_rows(cols: int) -> None:
+    x = ad.randn(4_200_000 // cols, cols, generator=ad.Generator().manual_seed(cols))
+
+    def made(x: ad.Tensor) -> ad.Tensor:
+        x = x.detach().requires_grad_()
+        y, log = x.softmax(1), x.log_softmax(1)
+        grads = [ad.autograd.grad(y, x, x.detach().square())[0] for y in (y, log)]
+        return ad.stack([y.detach(), log.detach(), *grads])
+
+    assert ad.equal(made(x), ad.cat([made(part) for part in x.chunk(4)], dim=1))
 
 
 @pytest.mark.usefixtures("_threads")
