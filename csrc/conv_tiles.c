@@ -331,14 +331,13 @@ static void fill(const block *b) {
     const int64_t count = b->images * (b->r1 - b->r0) * (b->c1 - b->c0), size = v->size;
     const int64_t outer = v->channels ? count : v->m, inner = v->channels ? v->m : count;
     char *c = v->channels ? b->c : b->c + (b->r0 * v->axis[2].size + b->c0) * size;
-    for (int64_t i = 0; i < outer; i++) {
-        for (int64_t j = 0; j < inner; j++) {
-            char *to = c + (i * (v->channels ? v->m : v->positions) + j) * size;
-            if (b->bias)
-                memcpy(to, b->bias + (v->channels ? j : i) * size, (size_t)size);
-            else
-                memset(to, 0, (size_t)size);
-        }
+    for (int64_t i = 0; i < outer; i++, c += (v->channels ? v->m : v->positions) * size) {
+        if (!b->bias)
+            memset(c, 0, (size_t)(inner * size));
+        else if (v->channels)
+            memcpy(c, b->bias, (size_t)(inner * size));
+        else
+            for (int64_t j = 0; j < inner; j++) memcpy(c + j * size, b->bias + i * size, (size_t)size);
     }
 }
 
