@@ -108,9 +108,12 @@ int ad_conv_patches(const ad_conv_call *call, ad_conv_plan *v);
  * weight's cotangent. */
 int ad_conv_columns(ad_conv_plan *v);
 int ad_conv_columns_weight(ad_conv_plan *v, const ad_tensor *g);
-/* conv_depthwise.c: of one channel a group; the axes are those of the call. */
+/* conv_depthwise.c: of one channel a group; the axes are those of the call. Of the weight's adjoint, v is the
+ * convolution's, its result the adjoint. */
 bool ad_conv_is_depthwise(const ad_conv_plan *v, const ad_tensor *x);
 int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x);
+bool ad_conv_is_depthwise_weight(const ad_conv_plan *v, const ad_tensor *x, const ad_tensor *g);
+int ad_conv_depthwise_weight(ad_conv_plan *v, const ad_tensor *x, const ad_tensor *g);
 /* conv_tiles.c, conv_weight.c */
 int ad_conv_tiles(ad_conv_plan *v);
 int ad_conv_weight(const ad_conv_call *call);

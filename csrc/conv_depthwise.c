@@ -19,18 +19,21 @@ static bool is_flat(const ad_tensor *x) {
     return step[4] == 1 && (n[3] == 1 || step[3] == n[4]) && (n[2] == 1 || step[2] == n[3] * n[4]);
 }
 
+/* Whether a task can lay out a vector's channels of an image. */
+static bool may_lay_out(const ad_conv_plan *v, const ad_tensor *x) {
+    if (!v->kernels->apart || v->m != 1 || v->c != 1 || v->groups < lanes_of(v)) return false;
+    if (v->axis[2].source_step > MOST_STEP || !(is_flat(x) || x->strides[1] == 1)) return false;
+    double bytes = (double)(lanes_of(v) * v->size);
+    for (int d = 0; d < 3; d++) bytes *= (double)(v->axis[d].low + v->axis[d].source + v->axis[d].high);
+    return bytes <= MOST_BYTES;
+}
+
 bool ad_conv_is_depthwise(const ad_conv_plan *v, const ad_tensor *x) {
     const int64_t step = v->axis[2].source_step;
-    if (!v->kernels->apart || v->m != 1 || v->c != 1 || v->groups < lanes_of(v)) return false;
+    if (!may_lay_out(v, x)) return false;
     const bool parts = step > 1 || v->axis[2].size < lanes_of(v);
     if (parts ? v->taps < LEAST_TAPS : v->taps * lanes_of(v) < MANY_LANES) return false;
-    if (step > MOST_STEP || !(is_flat(x) || x->strides[1] == 1)) return false;
-    double bytes = (double)(lanes_of(v) * v->size);
-    for (int d = 0; d < 3; d++) {
-        bytes *= (double)(v->axis[d].low + v->axis[d].source + v->axis[d].high);
-        if (v->axis[d].step != 1) return false;
-    }
-    return bytes <= MOST_BYTES;
+    return v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
 }
 
 /* ---- what all tasks read ---- */
@@ -184,7 +187,7 @@ static void run_task(void *context, int64_t task) {
     ad_dealloc(memory);
 }
 
-int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
+static void plan_copy(ad_conv_plan *v, const ad_tensor *x) {
     int64_t wide[3];
     for (int d = 0; d < 3; d++) wide[d] = v->axis[d].low + v->axis[d].source + v->axis[d].high;
     v->source.at[2] = lanes_of(v);
@@ -193,6 +196,10 @@ int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
     v->local = x;
     const int64_t past = AD_APART_ROWS * v->axis[2].source_step * v->source.at[2]; /* of the last tile */
     v->copy_bytes = ((v->source.at[0] * wide[0] + past) * v->size + 63) / 64 * 64;
+}
+
+int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
+    plan_copy(v, x);
     const int64_t tables = (v->taps + v->positions) * (int64_t)sizeof(int64_t);
     char *memory = ad_alloc((size_t)(tables + v->groups * v->taps * v->size + AD_LINE)); /* read by lines */
     if (!memory) return AD_NO_MEMORY;
@@ -203,5 +210,87 @@ int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
     ad_parallel_for(v->batch * blocks_of(v),
                     ad_conv_cost(v->batch * v->groups * v->positions * (v->taps + 1), v->size), run_task, v);
     ad_dealloc(memory);
+    return atomic_load(&v->status);
+}
+
+/* ---- the weight's adjoint, where rows are so short that most lanes of a sum along them would be empty ----
+ */
+
+typedef struct {
+    ad_conv_plan *v;
+    const ad_tensor *g;
+    int64_t taps, sums; /* the taps made up; bytes of their sums */
+} adjoint;
+
+bool ad_conv_is_depthwise_weight(const ad_conv_plan *v, const ad_tensor *x, const ad_tensor *g) {
+    return may_lay_out(v, x) && v->kernels->correlate_apart && v->taps >= LEAST_TAPS &&
+           v->axis[2].size * v->size <= AD_LANE_BYTES / 2 && is_flat(g);
+}
+
+#define JOIN(T)                                                                                              \
+    for (int64_t n = AD_LANE_BYTES / (int64_t)sizeof(T) / 2 * row; n >= row; n /= 2)                         \
+        for (int64_t i = 0; i < n; i++) ((T *)sums)[i] += ((T *)sums)[i + n];
+
+/* Lanes of each tap's sums, joined as a tree, to a channel's row of the result. */
+static void give_sums(const adjoint *a, char *sums, int64_t first, int64_t lanes) {
+    const ad_conv_plan *v = a->v;
+    const int64_t row = a->taps * lanes_of(v);
+    if (v->size == 4)
+        JOIN(float)
+    else
+        JOIN(double)
+    const ad_crossing turned = {lanes, v->taps, v->taps, lanes_of(v)};
+    ad_copy_across(&turned, (int)v->size, v->y + first * v->taps * v->size, sums, false);
+}
+
+/* A vector's channels of all images. */
+static void run_adjoint(void *context, int64_t task) {
+    const adjoint *a = context;
+    ad_conv_plan *v = a->v;
+    const int64_t size = v->size, first = task * lanes_of(v);
+    const int64_t lanes = ad_least(lanes_of(v), v->groups - first), line = lanes_of(v) * size;
+    const int64_t turned_bytes = v->positions * line;
+    char *sums = ad_alloc((size_t)(a->sums + v->copy_bytes + turned_bytes + AT_ONCE * line));
+    if (!sums) {
+        atomic_store(&v->status, AD_NO_MEMORY);
+        return;
+    }
+    char *const copy = sums + a->sums, *const g = copy + v->copy_bytes;
+    memset(sums, 0, (size_t)a->sums);
+    if (lanes_of(v) > lanes) memset(g, 0, (size_t)turned_bytes);
+    for (int64_t n = 0; n < v->batch; n++) {
+        const ad_tensor *x = v->local;
+        lay_out(v, x->data + (n * x->strides[0] + first * x->strides[1]) * size, lanes, g + turned_bytes,
+                copy);
+        const ad_crossing turned = {v->positions, lanes, lanes_of(v), a->g->strides[1]};
+        const char *from = a->g->data + (n * a->g->strides[0] + first * a->g->strides[1]) * size;
+        ad_copy_across(&turned, (int)size, g, from, false);
+        for (int64_t d = 0; d < v->axis[0].size; d++)
+            v->kernels->correlate_apart(v->axis[1].size, v->axis[2].size,
+                                        g + d * v->axis[1].size * v->axis[2].size * line,
+                                        copy + d * v->axis[0].source_step * v->source.at[0] * size,
+                                        v->axis[1].source_step * v->source.at[1],
+                                        v->axis[2].source_step * v->source.at[2], a->taps, v->offsets, sums);
+    }
+    give_sums(a, sums, first, lanes);
+    ad_dealloc(sums);
+}
+
+int ad_conv_depthwise_weight(ad_conv_plan *v, const ad_tensor *x, const ad_tensor *g) {
+    adjoint a = {v, g, (v->taps + AD_CORRELATE_TAPS - 1) / AD_CORRELATE_TAPS * AD_CORRELATE_TAPS, 0};
+    plan_copy(v, x);
+    a.sums = a.taps * lanes_of(v) * AD_LANE_BYTES; /* as many as lanes, of so many elements */
+    v->offsets = ad_alloc((size_t)a.taps * sizeof(int64_t));
+    if (!v->offsets) return AD_NO_MEMORY;
+    const ad_axis *axis = v->axis;
+    for (int64_t t = 0; t < a.taps; t++) { /* those that are too many do as the last */
+        const int64_t i = ad_least(t, v->taps - 1), w = i % axis[2].kernel, h = i / axis[2].kernel;
+        v->offsets[t] = axis[0].tap[h / axis[1].kernel].at * v->source.at[0] +
+                        axis[1].tap[h % axis[1].kernel].at * v->source.at[1] +
+                        axis[2].tap[w].at * v->source.at[2];
+    }
+    ad_parallel_for(blocks_of(v), ad_conv_cost(v->groups * v->taps * v->batch * v->positions, v->size),
+                    run_adjoint, &a);
+    ad_dealloc(v->offsets);
     return atomic_load(&v->status);
 }

@@ -228,6 +228,35 @@ static int run_tiles(plan *v, const ad_tensor *g) {
     return AD_OK;
 }
 
+/* The convolution whose weight's adjoint this is. */
+static ad_conv_plan convolution(const plan *v) {
+    ad_conv_plan of = {.kernels = v->kernels,
+                       .size = v->size,
+                       .batch = v->batch,
+                       .groups = v->groups,
+                       .m = v->m,
+                       .c = v->c,
+                       .taps = v->taps,
+                       .positions = v->positions,
+                       .y = v->y};
+    memcpy(of.axis, v->axis, sizeof v->axis);
+    atomic_init(&of.status, AD_OK);
+    return of;
+}
+
+/* Which way it goes. */
+static int choose(plan *v, const ad_tensor *x, const ad_tensor *g) {
+    ad_conv_plan of = convolution(v);
+    if (ad_conv_is_depthwise_weight(&of, x, g)) return ad_conv_depthwise_weight(&of, x, g);
+    const bool lanes = v->m < FEW, few = !lanes && v->c && v->batch * v->positions < v->m;
+    v->copy_bytes = v->m == 1 ? ad_conv_lay_out(&v->source, x, v->axis, true) * v->batch + AD_LINE : 0;
+    if (v->source.phases > 1 && v->copy_bytes > AD_LINE && v->copy_bytes <= LOCAL_BYTES) v->local = x;
+    const int status = v->local ? AD_OK : ad_conv_source(&v->source, x, v->axis, lanes || few);
+    if (status) return status;
+    of.source = v->source;
+    return few ? ad_conv_columns_weight(&of, g) : lanes ? run_lanes(v, g) : run_tiles(v, g);
+}
+
 int ad_conv_weight(const ad_conv_call *call) {
     const ad_tensor *x = &call->b;
     /* expanded, as that of a sum is: to pack elements one by one takes longer than to lay them out */
@@ -260,28 +289,9 @@ int ad_conv_weight(const ad_conv_call *call) {
         return AD_NO_MEMORY;
     }
     ad_conv_forward(v.axis, call);
-    const bool lanes = v.m < FEW, few = !lanes && v.c && v.batch * v.positions < v.m;
     atomic_init(&v.status, AD_OK);
-    v.copy_bytes = v.m == 1 ? ad_conv_lay_out(&v.source, x, v.axis, true) * v.batch + AD_LINE : 0;
-    if (v.source.phases > 1 && v.copy_bytes > AD_LINE && v.copy_bytes <= LOCAL_BYTES) v.local = x;
-    int status = v.local ? AD_OK : ad_conv_source(&v.source, x, v.axis, lanes || few);
-    if (!status && few) {
-        ad_conv_plan call_of = {.kernels = v.kernels,
-                                .size = v.size,
-                                .batch = v.batch,
-                                .groups = v.groups,
-                                .m = v.m,
-                                .c = v.c,
-                                .taps = v.taps,
-                                .positions = v.positions,
-                                .source = v.source,
-                                .y = v.y};
-        memcpy(call_of.axis, v.axis, sizeof v.axis);
-        status = ad_conv_columns_weight(&call_of, g);
-    } else if (!status) {
-        status = lanes ? run_lanes(&v, g) : run_tiles(&v, g);
-    }
-    if (lanes) ad_dealloc(v.offsets);
+    const int status = choose(&v, x, g);
+    if (v.m < FEW) ad_dealloc(v.offsets);
     ad_dealloc(v.source.copy);
     ad_dealloc(v.g.copy);
     ad_dealloc(axes);

@@ -51,6 +51,10 @@ typedef void ad_few_fn(int64_t n, int64_t k, const void *const *x, const void *y
  * [0, n) that are l modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
 typedef void ad_correlate_fn(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
                              int64_t x_row, int taps, const int64_t *offsets, void *acc);
+/* The same lane by lane of vectors of channels, side by side in memory: acc[(l * taps + j) * width + c], of a
+ * multiple of AD_CORRELATE_TAPS taps. Elements of x are x_step apart. */
+typedef void ad_correlate_apart_fn(int64_t rows, int64_t n, const void *g, const void *x, int64_t x_row,
+                                   int64_t x_step, int64_t taps, const int64_t *offsets, void *acc);
 #define AD_CORRELATE_TAPS 9 /* the most in any variant */
 #define AD_CORRELATE_FEW 4  /* what the latency of an addition allows */
 
@@ -77,6 +81,7 @@ typedef struct {
      * NULL where a vector is one element. */
     ad_tile_fn *apart;
     ad_correlate_fn *correlate;
+    ad_correlate_apart_fn *correlate_apart; /* NULL where apart is */
     int correlate_taps;
 } ad_gemm_type;
 

@@ -121,6 +121,67 @@ def test_elements_that_windows_reach_around_the_image_count_for_nothing() -> Non
     assert str(y.tolist()) == "[1.0, nan, inf]"
 
 
+# Of many images as tiles, of few as columns.
+EDGES = [
+    (8, 64, 64, (14, 14), 3, {"padding": 1}),
+    (8, 64, 400, (7, 7), 3, {"padding": 1}),
+    (8, 64, 24, (11, 17), 3, {"padding": 2, "dilation": 2}),
+    (8, 48, 40, (15, 13), 5, {"padding": 2, "stride": 2}),
+    (8, 48, 40, (9, 2), 3, {"padding": 1}),
+    (4, 32, 32, (6, 7, 8), 3, {"padding": 1}),
+]
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=str)
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64], ids=str)
+@pytest.mark.parametrize("rare", [None, math.inf, math.nan])
+def test_padding_is_zeros(edge: Any, dtype: ad.dtype, rare: float | None) -> None:
+    n, c, m, size, k, how = edge
+    nd = len(size)
+    convolve, backwards = [
+        (F.conv2d, F.conv_transpose2d),
+        (F.conv3d, F.conv_transpose3d),
+    ][nd - 2]
+    ad.manual_seed(0)
+    x, w, b = ad.randn(n, c, *size), ad.randn(m, c, *[k] * nd), ad.randn(m)
+    x, w, b = (t.to(dtype) for t in (x, w, b))
+    if rare is not None:
+        w[(1, 2, *[0] * nd)] = rare
+    rest = {name: value for name, value in how.items() if name != "padding"}
+    apart = F.pad(x, [how["padding"]] * (2 * nd))
+    for bias in (None, b):
+        y = convolve(x, w, bias, **how)
+        assert ad.allclose(y, convolve(apart, w, bias, **rest), rtol=0, atol=0, equal_nan=True)
+        assert ad.allclose(y[:1], convolve(x[:1], w, bias, **how), rtol=0, atol=0, equal_nan=True)
+    if "stride" not in how:
+        reach = how.get("dilation", 1) * (k - 1)
+        apart = F.pad(x, [reach - how["padding"]] * (2 * nd))
+        y = backwards(x, w.transpose(0, 1), None, **how)
+        own = backwards(apart, w.transpose(0, 1), None, padding=reach, **rest)
+        assert ad.allclose(y, own, rtol=0, atol=0, equal_nan=True)
+
+
+def test_short_rows_of_depthwise_weights_add_up_as_others() -> None:
+    ad.manual_seed(0)
+    for size, k, how in [
+        ((7, 7), 3, {"padding": 1}),
+        ((9, 5), 5, {"padding": 2}),
+        ((13, 12), 3, {"stride": 2, "dilation": 2}),
+        ((4, 5, 6), 3, {"padding": 1}),
+    ]:
+        convolve = [F.conv2d, F.conv3d][len(size) - 2]
+        x, w = ad.randn(3, 37, *size), ad.randn(37, 1, *[k] * len(size))
+        w.requires_grad_()
+        y = convolve(x, w, groups=37, **how)
+        g = ad.randn_like(y)
+        (grad,) = ad.autograd.grad(y, w, g)
+        for i in (0, 17, 36):  # alone there are no channels beside it
+            own = w[i : i + 1].detach().requires_grad_()
+            y = convolve(x[:, i : i + 1], own, **how)
+            (alone,) = ad.autograd.grad(y, own, g[:, i : i + 1])
+            assert ad.equal(grad[i], alone[0])
+
+
 # Few positions or images, or few channels, are convolved in other ways than many.
 @pytest.mark.parametrize("seed", range(30))
 def test_channels_and_images_do_not_depend_on_others(seed: int) -> None:

@@ -161,6 +161,36 @@ static void NAME(correlate)(int64_t rows, int64_t n, const void *g, int64_t g_ro
         NAME(correlate_taps)(rows, n, g, g_row, x, x_row, CORRELATE_TAPS, offsets, acc);
 }
 
+#if VF_W == 1
+#define CORRELATE_APART NULL
+#else
+#define CORRELATE_APART NAME(correlate_apart)
+static void NAME(correlate_apart)(int64_t rows, int64_t n, const void *g, const void *x, int64_t x_row,
+                                  int64_t x_step, int64_t taps, const int64_t *offsets, void *acc) {
+    enum { TAPS = AD_CORRELATE_TAPS, LANES = NAME(CHAIN_LANES) };
+    for (int64_t l = 0; l < n && l < LANES; l++) {
+        for (int64_t t = 0; t < taps; t += TAPS) {
+            T *const to = (T *)acc + (l * taps + t) * W;
+            const T *at[TAPS];
+            V() sum[TAPS];
+            AD_UNROLL for (int j = 0; j < TAPS; j++) {
+                sum[j] = V(_load)(to + j * W);
+                at[j] = (const T *)x + offsets[t + j];
+            }
+            for (int64_t r = 0; r < rows; r++) {
+                for (int64_t i = l; i < n; i += LANES) {
+                    const V() a = V(_load)((const T *)g + (r * n + i) * W);
+                    const int64_t here = r * x_row + i * x_step;
+                    AD_UNROLL for (int j = 0; j < TAPS; j++) sum[j] =
+                        V(_fma)(a, V(_load)(at[j] + here), sum[j]);
+                }
+            }
+            AD_UNROLL for (int j = 0; j < TAPS; j++) V(_store)(to + j * W, sum[j]);
+        }
+    }
+}
+#endif
+
 #undef LANE_UNROLL
 #undef LINES
 #undef AT_TILE

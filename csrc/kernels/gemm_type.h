@@ -403,6 +403,7 @@ static const ad_gemm_type NAME(gemm) = {
     },
     .apart = LANEWISE,
     .correlate = NAME(correlate),
+    .correlate_apart = CORRELATE_APART,
     .correlate_taps = CORRELATE_TAPS,
 };
 /* clang-format on */
@@ -420,6 +421,7 @@ static const ad_gemm_type NAME(gemm) = {
 #undef A_AT_ROW
 #undef MASKED
 #undef LANEWISE
+#undef CORRELATE_APART
 #undef CORRELATE_TAPS
 #undef B_AT_ROW
 #undef AT_ROW_0
