@@ -227,68 +227,6 @@ def log_of_a_module() -> Any:
     return fn, own.logged
 
 
-@row(ADDED)
-def counts_at_keys() -> Any:
-    counts: dict[Any, Any] = {"calls": 0, "rows": 5, 7: 1, "other": {"calls": 0}}
-
-    def fn(x: ad.Tensor) -> ad.Tensor:
-        counts["calls"] += 1
-        counts["rows"] += x.shape[0]
-        counts[7] -= 1 if x.ndim else 2
-        counts["other"]["calls"] += 2
-        return x + 1
-
-    return fn, counts
-
-
-@row(ADDED)
-def counter() -> Any:
-    counts: collections.Counter[str] = collections.Counter()
-
-    def fn(x: ad.Tensor) -> ad.Tensor:
-        counts["calls"] += 1
-        return x + 1
-
-    return fn, lambda: dict(counts)
-
-
-@row(ADDED)
-def counts_of_an_object() -> Any:
-    thing = types.SimpleNamespace(counts={"calls": 0}, n=0)
-
-    def fn(x: ad.Tensor) -> ad.Tensor:
-        thing.counts["calls"] += 1
-        thing.n += 1
-        return x + 1
-
-    return fn, lambda: [thing.counts, thing.n]
-
-
-@row(ADDED)
-def variable_of_a_function_around() -> Any:
-    n, m = 0, 3
-
-    def fn(x: ad.Tensor) -> ad.Tensor:
-        nonlocal n, m
-        n += 1
-        m -= x.ndim
-        return x + 1
-
-    return fn, lambda: [n, m]
-
-
-@row(ADDED)
-def sum_at_a_key() -> Any:
-    log: dict[str, Any] = {"loss": ad.zeros(()), "twice": ad.ones(2)}
-
-    def fn(x: ad.Tensor) -> ad.Tensor:
-        log["loss"] += x.sum()
-        log["twice"] *= 2
-        return x + 1
-
-    return fn, log
-
-
 @row(EAGER)
 def attribute_with_a_graph() -> Any:
     layer, thing = nn.Linear(2, 2), types.SimpleNamespace(last=None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
@@ -33,6 +33,7 @@ class Holder:
         self.kept: Any = None
         self.more: Any = None
         self.both: Any = {}
+        self.counts = {"n": 0, "s": 1}
         self.n = 0
 
 
@@ -45,6 +46,7 @@ class Keeper(nn.Module):
         self.kept: Any = None
         self.more: Any = None
         self.both: Any = {}
+        self.counts = {"n": 0, "s": 1}
         self.n = 0
         self.body = body
         self.holder = Holder(self.linear) if apart else None
@@ -91,8 +93,12 @@ def session(
     for i, n in enumerate(SIZES):
         loss = step(ad.linspace(-1, i, 4 * n).view(n, 4))
         found.append(shown([loss, module.kept, module.more, dict(module.both), module.n]))
+        found.append([*module.counts.items()])
         if i == 5:
             module.kept = None
+        if i == 6:
+            module.n += 7
+            module.counts["n"] -= 7
     return found, step
 
 
@@ -263,8 +269,54 @@ PARTS = (
 
 @settings(max_examples=80)
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.booleans())
+@example(["m.n += 1", "y = y * getattr(m, 'n')"], False)
 def test_any_body_leaves_what_it_leaves_eagerly(parts: list[str], apart: bool) -> None:
     scope: dict[str, Any] = {"Tensor": ad.Tensor}
+    exec("\n    ".join(["def body(m, x, y):", *parts, "return y"]), scope)
+    found = session(scope["body"], True, apart)[0]
+    assert found == session(scope["body"], False, apart)[0]
+
+
+COUNTS = (
+    "m.n += 1",
+    "m.n -= len(x)",
+    "m.counts['n'] += 1",
+    "m.counts['n'] -= len(x)",
+    "m.counts['s'] += 1",
+    "m.counts['s'] = 2",
+    "m.counts['n'] = m.counts['n'] + 1",
+    "m.counts['n'] += m.counts['s']",
+    "m.counts['n'] *= 2",
+    "m.counts.update(n=3)",
+    "m.counts.setdefault('t', 3)",
+    "m.counts.pop('n'); m.counts['n'] = 0",
+    "m.counts = {**m.counts, 's': 5}",
+    "c = m.counts; c['n'] += 1",
+    "k = 'n'; m.counts[k] += 1",
+    "for k in m.counts: m.counts[k] += 1",
+    "(lambda c: c.update(n=c['n'] + 1))(m.counts)",
+    "y = y + 0.1 * m.n",
+    "y = y + 0.1 * getattr(m, 'n')",
+    "y = y + 0.1 * vars(m)['n']",
+    "y = y + 0.1 * m.counts['n']",
+    "y = y + 0.1 * m.counts.get('n')",
+    "c = m.counts; y = y + 0.1 * c['n']",
+    "k = 'n'; y = y + 0.1 * m.counts[k]",
+    "y = y + 0.1 * dict(m.counts)['n']",
+    "y = y + 0.1 * sum(m.counts.values())",
+    "y = y + 0.1 * (m.counts | {})['n']",
+    "y = y + 0.1 * [v for v in m.counts.values()][0]",
+    "y = y + 0.1 * (lambda: m.counts['n'])()",
+    "y = y + 0.1 if m.counts == {'n': 2, 's': 1} else y",
+    "y = y + 0.1 * int(f\"{m.counts['n']}\")",
+    "n, *_ = m.counts.values(); y = y + 0.1 * n",
+)
+
+
+@settings(max_examples=80)
+@given(st.lists(st.sampled_from(COUNTS), min_size=1, max_size=4), st.booleans())
+def test_any_body_counts_as_it_counts_eagerly(parts: list[str], apart: bool) -> None:
+    scope: dict[str, Any] = {}
     exec("\n    ".join(["def body(m, x, y):", *parts, "return y"]), scope)
     found = session(scope["body"], True, apart)[0]
     assert found == session(scope["body"], False, apart)[0]

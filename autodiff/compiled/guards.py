@@ -27,7 +27,6 @@ from autodiff.autograd.function import Function
 from autodiff.compiled.noted import Noted
 from autodiff.compiled.places import (
     ABSENT,
-    Row,
     attribute,
     elements,
     filled,
@@ -91,7 +90,6 @@ class Names(Noted):
         super().__init__()
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
-        self.variables: dict[int, str] = {}  # of cells that it sets, whose they are
         self.passed: dict[int, Any] = {}  # what others may be given
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
@@ -149,7 +147,6 @@ class Names(Noted):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
             if name in reads.stores:
                 self.put(setattr, cell, attribute, cell, "cell_contents")
-                self.variables[id(cell)] = name
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
         for key in reads.stores:
@@ -466,14 +463,10 @@ class Names(Noted):
         self.seen.clear()
         self.held.clear()
 
-    def counts(self, row: Row, now: Any) -> bool:
+    def counts(self, key: Any, was: Any, now: Any) -> bool:
         """Whether a number, if it is one, is only added to."""
-        return type(row[3]) is type(now) is int and self.only_adds_to(row[1], row[2])
-
-    def only_adds_to(self, table: Any, key: Any) -> bool:
-        """Whether functions do nothing else with what is in a place."""
-        name = self.variables.get(id(table), key)
-        return name in self.asked.counted and name not in self.asked.otherwise
+        added = key in self.asked.counted and key not in self.asked.otherwise
+        return added and type(was) is int and type(now) is int
 
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""

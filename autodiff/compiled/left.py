@@ -52,7 +52,7 @@ class Left:
         self.of_modules: set[tuple[Module, str]] = set()
         self.flags: dict[tuple[Module, str], bool] = {}  # of modules, that it sets: as they were,
         self.set_at: list[tuple[int, Module, str, bool]] = []  # and after so many calls
-        self.steady = True  # what it leaves looks as what it found
+        self.steady = True  # what it leaves looks as what it found, and stays so while it is there
         self.now: tuple[Any, ...] = ()  # what a run left in the places, if that looks so
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
         self.values: list[Any] = []
@@ -64,17 +64,16 @@ class Left:
         made: list[Tensor] = []
         flatten(result, made)
         others: list[Any] = []
-        counted: list[tuple[Setter, Any, Row, Any]] = []
+        counted: list[tuple[Any, Row, Any]] = []
         only_set = []
         for (ref, name), was in recorder.touched.items():
             thing = ref()
             now = getattr(thing, name, was) if name else ABSENT
             if thing is None or (now is was and type(was) is bool):
                 continue
-            row: Row = (item, vars(thing) if name else {}, name, was)
-            if name and isinstance(thing, Module) and names.counts(row, now):
+            if name and isinstance(thing, Module) and names.counts(name, was, now):
                 self.of_modules.add((thing, name))
-                counted.append((operator.setitem, vars(thing), row, now))
+                counted.append((vars(thing), (item, vars(thing), name, was), now))
             elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
                 self.flags[thing, name] = was
                 self.set_at.append((recorder.set_at[ref, name], thing, name, now))
@@ -83,7 +82,7 @@ class Left:
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))
-                    self.take(setattr, thing, row, now, recorder)
+                    self.take(setattr, thing, (item, vars(thing), name, was), now, recorder)
             elif now is not was:
                 others.append(thing)
         for setter, thing, row in names.puts.values():
@@ -92,16 +91,15 @@ class Left:
             if same(now, was):
                 if now is not ABSENT:
                     names.note(place, table, key)  # the call may have set it to that
-            elif names.counts(row, now):
-                counted.append((setter, thing, row, now))
+            elif names.counts(key, was, now):
+                counted.append((thing, row, now))
             elif names.is_noted(place, table, key):
                 if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
                     self.take(setter, thing, row, now, recorder)
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
-        for setter, thing, (place, table, key, was), now in counted:
-            count = counting(setter, place, table)
+        for thing, (place, table, key, was), now in counted:
             self.counts.append(Place(count, thing, place, table, key, None))
             self.put.append((count, thing, key))
             self.values.append(now - was)
@@ -138,7 +136,7 @@ class Left:
         self.lending += [old[i] for i in read]
         self.unread += [x for i, x in enumerate(old) if i not in read]
         self.places.append(Place(setter, owner, row[0], row[1], key, looks(was)))
-        self.steady &= looks(now) == looks(was)
+        self.steady &= looks(now) == looks(was) and not is_open(now)
         self.values.append(now)
 
     def set_anew(self) -> list[Place]:
@@ -147,8 +145,8 @@ class Left:
 
     def is_known_by(self, names: Names) -> bool:
         """Whether a name leads to what was there otherwise, or a number is looked at after all."""
-        counts = all(names.only_adds_to(place.table, place.key) for place in self.counts)
-        return not counts or names.lead_to(self.old)
+        asked = names.asked.otherwise
+        return names.lead_to(self.old) or any(place.key in asked for place in self.counts)
 
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
@@ -246,9 +244,9 @@ def add(thing: Any, _: Any, value: Any) -> None:
     thing.add(value)
 
 
-def counting(setter: Setter, place: Callable[[Any, Any], Any], table: Any) -> Setter:
-    """What adds to a number."""
-    return lambda thing, key, n: setter(thing, key, place(table, key) + n)
+def count(thing: Any, key: Any, n: int) -> None:
+    """Add to a number."""
+    thing[key] += n
 
 
 def added(thing: Any, was: Any) -> list[tuple[Setter, Any, Any]]:
@@ -302,6 +300,13 @@ def looks(value: Any) -> Any:
     tensors: list[Tensor] = []
     spec = flatten(value, tensors, ())
     return spec, [signature(x) for x in tensors]
+
+
+def is_open(value: Any) -> bool:
+    """Whether others may change what is in a container."""
+    if isinstance(value, tuple):
+        return any(map(is_open, value))
+    return not (isinstance(value, Tensor) or is_plain(value))
 
 
 def unfit() -> UnfitError:

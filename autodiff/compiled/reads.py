@@ -7,7 +7,7 @@ import functools
 import re
 import types
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from autodiff.named import NamedTuple
@@ -17,7 +17,6 @@ GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
-NAMELESS = "adds", "catch", "copies", "item", "put item", "swap"
 STORES = "store", "put outside"
 LOOKING = "attribute", "global"
 SETTING = {"put": 2, "put outside": 1}  # and how far behind what adds to what is set
@@ -25,8 +24,6 @@ KINDS = {
     "BINARY_SUBSCR": "item",
     "CALL": "call",
     "CALL_FUNCTION": "call",  # of Python 3.10
-    "COPY": "copy",
-    "DUP_TOP_TWO": "copies",  # of Python 3.10
     **dict.fromkeys(CATCHING, "catch"),
     "INPLACE_ADD": "adds",  # of Python 3.10
     "INPLACE_SUBTRACT": "adds",
@@ -41,14 +38,10 @@ KINDS = {
     "LOAD_SMALL_INT": "constant",
     "LOAD_SUPER_ATTR": "attribute",
     "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
-    "ROT_THREE": "swap",  # of Python 3.10
     "STORE_ATTR": "put",
     "STORE_GLOBAL": "put outside",
     "STORE_SUBSCR": "put item",
-    "SWAP": "swap",
 }
-IN_PLACE = "in place"
-COPIED = ["copy", "copy"], ["copies"]
 LETTERS = dict(
     attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"}
 )
@@ -71,7 +64,7 @@ class Reads(NamedTuple):
     sets: frozenset[str | int]  # constant keys that it sets
     stores: frozenset[str | int]  # names of a file's, or of a function around it, that it sets
     tried: frozenset[str | int]  # "x.scale", where it may catch that x has none
-    counted: frozenset[str | int]  # attributes, keys and variables that it adds to, and no more
+    counted: frozenset[str | int]  # attributes and a file's names that it adds to, and no more
     otherwise: frozenset[str | int]  # those that it looks at or sets otherwise
     computed: frozenset[str | int]  # functions by which it asks for attributes that no name tells
 
@@ -91,16 +84,14 @@ def reads_of(code: types.CodeType) -> Reads:
     """What code looks up."""
     found: dict[str, set[str | int]] = {field: set() for field in Reads._fields}
     aliases: list[tuple[str | int, str | int]] = []
-    steps = [*in_one(steps_of(code)), ("other", ""), ("other", ""), ("other", "")]
+    steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     catching = any(kind == "catch" for kind, _ in steps)
     for i, (kind, name) in enumerate(steps[:-3]):
         after = i + 1
         if kind == "constant" and steps[after][0] == "item":
+            after += 1
             found["keys"].add(name)
             found["attributes"].add(name)
-            if steps[after][1] == IN_PLACE:
-                found["sets"].add(name)
-            after += 1
             name = at_key(name)
         elif kind == "constant":
             if steps[after][0] == "put item":
@@ -143,8 +134,9 @@ def reads_of(code: types.CodeType) -> Reads:
         for field in ("keyed", "whole", "operated"):
             if other in found[field]:
                 found[field].add(name)
-    found["counted"], names = counted_of(steps, code.co_freevars)
-    found["otherwise"] = (names | found["constants"]) - found["counted"]
+    found["counted"] = counted_of(steps)
+    names = {name for kind, name in steps if kind in (*LOOKING, *SETTING)}
+    found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for field, inner in reads_of(constant)._asdict().items():
@@ -152,45 +144,16 @@ def reads_of(code: types.CodeType) -> Reads:
     return Reads(**{field: frozenset(names) for field, names in found.items()})
 
 
-def counted_of(steps: list[Step], outer: Collection[str]) -> tuple[set[Any], set[Any]]:
-    """Names that are looked at and set in `x.n += 1`, `n += 1` and `d["n"] += 1` alone, and all;
-    of variables, those of a file or a function around, which are `outer`.
-    """
-    looks, sets, adds = Counter[Any](), Counter[Any](), Counter[Any]()
-    begun: list[Any] = []  # keys of what is being set in place
-    for i, (kind, name) in enumerate(steps):
-        before, key = steps[i - 1]
-        if kind in LOOKING or (kind == "local" and name in outer):
-            looks[name] += 1
-        elif kind in SETTING:
-            sets[name] += 1
-            adds[name] += steps[i - SETTING[kind]][0] == "adds"
-        elif kind == "item":
-            looks[key] += before == "constant"
-            begun += [key if before == "constant" else None] if name == IN_PLACE else []
-        elif kind == "put item" and before == "swap":
-            put = begun.pop() if begun else None
-            sets[put] += 1
-            adds[put] += "adds" in (steps[i - 2][0], steps[i - 3][0])
-        elif kind == "put item":
-            sets[key] += before == "constant"
-    names = {*+looks, *+sets}
-    return {name for name in names if looks[name] == sets[name] == adds[name]} - {None}, names
-
-
-def in_one(steps: Iterable[Step]) -> Iterator[Step]:
-    """Steps, looks at what is set in place (`d["n"] += 1`) being one each."""
-    held: list[Step] = []
-    for step in steps:
-        held.append(step)
-        if step[0] == "item" and [kind for kind, _ in held[:-1]] in COPIED:
-            yield "item", IN_PLACE
-        elif len(held) < 3 and step[0] in ("copy", "copies"):
-            continue
-        else:
-            yield from held
-        held = []
-    yield from held
+def counted_of(steps: list[Step]) -> set[str | int]:
+    """Names that are looked at and set in `x.n += 1` and `n += 1` alone."""
+    looks = Counter(name for kind, name in steps if kind in LOOKING)
+    sets = Counter(name for kind, name in steps if kind in SETTING)
+    adds = Counter(
+        name
+        for i, (kind, name) in enumerate(steps)
+        if kind in SETTING and steps[i - SETTING[kind]][0] == "adds"
+    )
+    return {name for name, n in adds.items() if looks[name] == n == sets[name]}
 
 
 @functools.lru_cache(4096)
@@ -241,5 +204,5 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
                 found = "adds"
             if name == "STORE_DEREF" and value in code.co_freevars:
                 found = "put outside"
-            known = isinstance(value, (str, int)) or found in NAMELESS
+            known = isinstance(value, (str, int)) or found in ("adds", "catch", "item", "put item")
             yield (found, value) if known else ("other", "")
