@@ -315,6 +315,8 @@ class Names(Noted):
             for table, key in asked_of(value, self.asked):
                 self.note(item, table, key)
                 self.reads_rates |= key not in self.asked.puts
+                if isinstance(value, Optimizer):  # a state that is loaded brings tables of its own
+                    self.note(parts, self.note(attribute, value, "param_groups"))
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """Take in what `State` does not see of an optimiser."""

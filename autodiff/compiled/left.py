@@ -77,8 +77,6 @@ class Left:
             elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
                 self.flags[thing, name] = was
                 self.set_at.append((recorder.set_at[ref, name], thing, name, now))
-                self.put.append((setattr, thing, name))
-                self.values.append(now)
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))
@@ -99,6 +97,9 @@ class Left:
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
+        for _, module, name, now in self.set_at:
+            self.put.append((setattr, module, name))
+            self.values.append(now)
         for thing, (place, table, key, was), now in counted:
             self.counts.append(Place(count, thing, place, table, key, None))
             self.put.append((count, thing, key))
