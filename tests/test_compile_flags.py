@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -175,3 +176,30 @@ def test_a_list_grown_in_place_is_a_change() -> None:
         compiled = ad.compile(module)
         found = [compiled(ad.ones(())).item() for _ in range(10)]
     assert found == [float(n) for n in range(2, 12)]
+
+
+class Kept:
+    """What a step carries on."""
+
+    h = ad.zeros(())
+
+
+def test_a_flag_that_is_set_goes_apart_from_what_is_carried_on() -> None:
+    def found(compiled: bool) -> list[Any]:
+        model, kept, shown = nn.Dropout(0.5), Kept(), []
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            model.eval()
+            kept.h = kept.h * 0.5 + x.sum()
+            return model(x)
+
+        call = ad.compile(step) if compiled else step
+        for i in range(6):
+            model.train()
+            y = call(ad.ones(2) * i)
+            shown.append([y.tolist(), kept.h.tolist(), model.training])
+        if compiled:
+            assert call.stats().runs >= 2
+        return shown
+
+    assert found(True) == found(False)
