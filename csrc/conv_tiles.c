@@ -4,9 +4,8 @@
  * columns positions. Both add up the same chains. */
 #include "conv.h"
 
-#define DEPTH 256             /* channels and taps at a time, at most: a panel of weights stays in L1 */
-#define DEPTH_FEW_WAYS 1152   /* unless that has few ways: then panels come from L2, and the fewer times */
-#define FEW_WAYS 8            /* sums are put away and fetched the better */
+#define DEPTH 256             /* channels and taps at a time, at most: a panel of weights stays in L1; */
+#define DEPTH_NARROW 1152     /* where that is narrow, none does: fewer sums are put away */
 #define BLOCK_BYTES (1 << 17) /* of a block of the result before it is turned */
 #define STACK_BYTES 4096
 #define PACKED_CHANNELS 16 /* whose weights are packed by turns: they stay in L1 */
@@ -179,7 +178,7 @@ static bool row_of(const block *b, const combination *c, int64_t i, int64_t *off
 }
 
 static int64_t even_depth(int64_t k) {
-    const int64_t most = ad_l1_ways > 0 && ad_l1_ways <= FEW_WAYS ? DEPTH_FEW_WAYS : DEPTH;
+    const int64_t most = ad_l1_is_narrow() ? DEPTH_NARROW : DEPTH;
     const int64_t parts = (k + most - 1) / most;
     return parts ? (k + parts - 1) / parts : 1;
 }

@@ -267,14 +267,18 @@ PARTS = (
 )
 
 
-@settings(max_examples=80)
-@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.booleans())
-@example(["m.n += 1", "y = y * getattr(m, 'n')"], False)
-def test_any_body_leaves_what_it_leaves_eagerly(parts: list[str], apart: bool) -> None:
+def assert_as_eagerly(parts: list[str], apart: bool) -> None:
     scope: dict[str, Any] = {"Tensor": ad.Tensor}
     exec("\n    ".join(["def body(m, x, y):", *parts, "return y"]), scope)
     found = session(scope["body"], True, apart)[0]
     assert found == session(scope["body"], False, apart)[0]
+
+
+@settings(max_examples=80)
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.booleans())
+@example(["m.n += 1", "y = y * getattr(m, 'n')"], False)
+def test_any_body_leaves_what_it_leaves_eagerly(parts: list[str], apart: bool) -> None:
+    assert_as_eagerly(parts, apart)
 
 
 COUNTS = (
@@ -316,10 +320,7 @@ COUNTS = (
 @settings(max_examples=80)
 @given(st.lists(st.sampled_from(COUNTS), min_size=1, max_size=4), st.booleans())
 def test_any_body_counts_as_it_counts_eagerly(parts: list[str], apart: bool) -> None:
-    scope: dict[str, Any] = {}
-    exec("\n    ".join(["def body(m, x, y):", *parts, "return y"]), scope)
-    found = session(scope["body"], True, apart)[0]
-    assert found == session(scope["body"], False, apart)[0]
+    assert_as_eagerly(parts, apart)
 
 
 def test_states_of_functions_and_files_are_carried_on() -> None:

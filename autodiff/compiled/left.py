@@ -97,15 +97,7 @@ class Left:
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
-        for _, module, name, now in self.set_at:
-            self.put.append((setattr, module, name))
-            self.values.append(now)
-        for thing, (place, table, key, was), now in counted:
-            self.counts.append(Place(count, thing, place, table, key, None))
-            self.put.append((count, thing, key))
-            self.values.append(now - was)
-        for setter, thing, key, now in only_set:
-            self.take_put(setter, thing, key, now, recorder)
+        self.put_behind(counted, only_set, recorder)
         for thing, was in names.grown.values():
             self.take_added(thing, was, names, recorder)
         names.grown.clear()
@@ -115,6 +107,18 @@ class Left:
         made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
+
+    def put_behind(self, counted: list[Any], only_set: list[Any], recorder: Recorder) -> None:
+        """Take in what a run sets behind what it carries on, whose values come first."""
+        for _, module, name, now in self.set_at:
+            self.put.append((setattr, module, name))
+            self.values.append(now)
+        for thing, (place, table, key, was), now in counted:
+            self.counts.append(Place(count, thing, place, table, key, None))
+            self.put.append((count, thing, key))
+            self.values.append(now - was)
+        for setter, thing, key, now in only_set:
+            self.take_put(setter, thing, key, now, recorder)
 
     def take(self, setter: Setter, owner: Any, row: Row, now: Any, recorder: Recorder) -> None:
         """Take in a place, and which of the tensors that were in it the call reads."""
