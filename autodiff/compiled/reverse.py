@@ -180,10 +180,8 @@ class Reverse:
         graphs = {live_node(x) for x in known if not x.is_leaf}
         outer = {node for node in behind(roots, inputs) if node in graphs}
         stops = {*inputs, *outer}  # what is behind those is outside
-        last = [node for node in arriving(roots, stops) if node in outer][
-            ::-1
-        ]  # gone through first
-        self.leaves = (*leaves_of(roots, stops), *last)
+        first = [node for node in arriving(roots, stops) if node in outer]
+        self.leaves = (*leaves_of(roots, stops), *reversed(first))  # the last is gone through first
         self.inputs = list(inputs.values())
         self.n = len(ys)
         self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
