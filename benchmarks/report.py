@@ -26,7 +26,8 @@ in turns. A number below a peer is the median over the rounds of the peer's time
 `share` is how much of the machine's limit we reached, of its multiply-adds or of its bandwidth
 for arrays of that size, which was measured in the same rounds. A row meets its target where no
 peer that it is held against is below the target, nor the share below its own, if it has one.
-Targets are for one thread; with all cores, the rows are held to the same."""
+Targets are for one thread; with all cores, the rows are held to the same. Where a row is marked
+"beyond", its target would be missed even at the machine's limit: the peer is that near to it."""
 
 
 def main() -> None:
@@ -176,7 +177,7 @@ def results_table(results: Sequence[Result], found: Findings, with_group: bool =
         cells = [title.replace("|", "\\|"), duration(r.seconds[US])]
         cells += [rate(r), share(r)] if limited else []
         cells += [ratio(r, name) for name in peers]
-        rows.append([*cells, target(r.workload), mark(r.met)])
+        rows.append([*cells, target(r.workload), mark(r.met) + ", beyond" * r.is_beyond])
     return table(columns, rows)
 
 

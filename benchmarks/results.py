@@ -38,16 +38,28 @@ class Result:
     @property
     def reached(self) -> float:
         """The least of what is reached, as a share of what is asked for."""
-        w, limit = self.workload, self.workload.limit
+        limit = self.workload.limit
+        if limit is None or self.share is None:
+            return self.beside_peers
+        return min([self.share / limit, self.beside_peers])
+
+    @property
+    def beside_peers(self) -> float:
+        """The least of what is reached beside a peer, as a share of what is asked for."""
+        w = self.workload
         held = {name: self.ratios[name] for name in w.against if name in self.ratios}
-        shares = [ratio / w.targets.get(name, w.target) for name, ratio in held.items()]
-        if limit is not None and self.share is not None:
-            shares.append(self.share / limit)
-        return min(shares, default=math.nan)
+        return min(
+            (x / w.targets.get(name, w.target) for name, x in held.items()), default=math.nan
+        )
 
     @property
     def met(self) -> bool:
         return not self.reached < 1
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether what is asked for beside peers is more than the limit of the machine allows."""
+        return self.share is not None and self.beside_peers < min(1.0, self.share)
 
     @property
     def rate(self) -> float | None:

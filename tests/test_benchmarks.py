@@ -334,7 +334,19 @@ def test_best_share_and_met() -> None:
     ]
     alone = Result(workload(), {US: 1.0}, {})
     assert alone.met
+    assert not alone.is_beyond
     assert math.isnan(alone.best)
+
+
+@pytest.mark.parametrize(
+    ("share", "beside", "beyond"), [(0.9, 1.2, True), (0.7, 1.2, False), (1.1, 1.7, False)]
+)
+def test_a_row_is_beyond_whose_target_is_above_the_limit(
+    share: float, beside: float, beyond: bool
+) -> None:
+    row = result("row", beside, target=1.5, work=1e9, unit="byte", ratios={LIMIT: share})
+    assert row.is_beyond == beyond
+    assert ("beyond" in report.results_table([row], found())) == beyond
 
 
 def test_findings_pass_through_a_file(tmp_path: Path) -> None:

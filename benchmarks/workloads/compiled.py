@@ -6,7 +6,7 @@ from typing import Any
 from contestants import US, waiting
 from workload import Library, Make, Run, Workload
 
-from workloads.steps import CLASSES, MSE, adam, mlp, momentum, sgd, step
+from workloads.steps import CLASSES, MSE, adam, flops, mlp, momentum, sgd, step
 
 LOOP = 1000
 
@@ -96,6 +96,7 @@ def _step(name: str, target: float, jax: float, spec: Any, optimizer: Any, **res
         makes["jax"] = jitted(*spec)
         rest = {"targets": {"jax": jax}, "against": ("torch", "jax"), **rest}
     rest = {"against": ("torch",), "tolerance": 1e-3, "threads": (1,), **rest}
+    rest |= {"work": flops(*spec[:2]), "unit": "flop float32"}
     return Workload(name, "compiled steps", makes, target, **rest)
 
 

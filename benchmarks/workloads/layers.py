@@ -9,6 +9,8 @@ from workload import Library, Make, Run, Workload, same
 from workloads.compiled import compiled
 
 GROUP = "layers"
+SEQUENCES = 128, 32, 50  # width, batch, steps
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 Setup = Callable[[Library], tuple[Callable[[], Any], Any]]  # the forward, and a tensor it uses
 
 
@@ -97,6 +99,13 @@ def recurrent(name: str, width: int, batch: int, steps: int) -> Setup:
     return setup
 
 
+def flops(name: str) -> float | None:
+    """Those of the products of two recurrent layers, of what comes in and of the state."""
+    width, batch, steps = SEQUENCES
+    gates = GATES.get(name.partition(" ")[0])
+    return gates and 2 * 2 * 2.0 * steps * batch * width * gates * width
+
+
 def lstm(lib: Library) -> Run:
     """A training step of two LSTM layers and a linear one, 32 sequences of 50 steps."""
     nn, width = lib.nn, 128
@@ -174,14 +183,20 @@ SETUPS: list[tuple[str, float, Setup]] = [
     ("causal attention 8x4x64x16", 1.0, attention(8, 4, 64, 16)),
     ("causal attention 4x8x512x64", 1.0, attention(4, 8, 512, 64)),
     ("causal attention 8x4x64x16, dropout", 1.0, attention(8, 4, 64, 16, dropout=0.1)),
-    ("LSTM 2x128 on 32x50", 1.5, recurrent("LSTM", 128, 32, 50)),
-    ("GRU 2x128 on 32x50", 1.0, recurrent("GRU", 128, 32, 50)),
-    ("RNN 2x128 on 32x50", 1.0, recurrent("RNN", 128, 32, 50)),
+    ("LSTM 2x128 on 32x50", 1.5, recurrent("LSTM", *SEQUENCES)),
+    ("GRU 2x128 on 32x50", 1.0, recurrent("GRU", *SEQUENCES)),
+    ("RNN 2x128 on 32x50", 1.0, recurrent("RNN", *SEQUENCES)),
 ]
 WORKLOADS = [
-    Workload(f"{name}{suffix}", GROUP, same(make(setup)), target, ("torch",), tolerance=1e-3)
+    Workload(
+        *(f"{name}{suffix}", GROUP, same(make(setup)), target, ("torch",)),
+        tolerance=1e-3,
+        work=work and passes * work,
+        unit="flop float32" if work else "",
+    )
     for name, target, setup in SETUPS
-    for suffix, make in (("", forward), (", backward", gradients))
+    for work in (flops(name),)
+    for suffix, make, passes in (("", forward, 1), (", backward", gradients, 3))
 ] + [
     Workload(name, GROUP, makes, target, ("torch",), tolerance=1e-3, quick=quick)
     for name, makes, target, quick in (
