@@ -19,6 +19,7 @@ import types
 import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from keyword import iskeyword
 from operator import setitem
 from typing import Any
@@ -35,11 +36,12 @@ from autodiff.compiled.places import (
     parts,
 )
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reads import GROWING, Reads, at_key, reads_of
+from autodiff.compiled.reads import BY_NAMES, GROWING, MAKING, Reads, at_key, computing, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.compiled.users import (
+    has_fields,
     home_of,
     is_data,
     is_drawn,
@@ -47,6 +49,7 @@ from autodiff.compiled.users import (
     is_installed,
     is_ours,
     is_special,
+    is_users,
     keeps,
     position,
 )
@@ -64,7 +67,10 @@ CONTAINERS = (
 )
 GROWN = list, dict, set, deque, OrderedDict, defaultdict
 HOLDERS = contextvars.ContextVar, weakref.ref
-BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
+BY_ANY = (  # called whatever is done
+    *("__call__", "__getattr__", "__getattribute__"),
+    *("__setattr__", "__delattr__", "__setitem__", "__delitem__"),
+)
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
 FUNCTIONS = (types.FunctionType, *WRAPPED)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
@@ -128,7 +134,7 @@ class Names(Noted):
         if self.again(fn, *(x for x in args[:1] if not isinstance(x, Tensor))):
             return
         reads, code = reads_of(fn.__code__), fn.__code__
-        self.asked = self.asked.joined(reads)
+        self.asked = self.asked.joined(reads.without(code.co_varnames))
         self.note(attribute, fn, "__code__")
         given: dict[str, Any] = {}
         if fn.__defaults__:
@@ -168,6 +174,8 @@ class Names(Noted):
                 self.optimizer(part)
             elif not isinstance(part, Tensor):
                 self.look(name, part, reads, fn)
+        if isinstance(value, (dict, tuple)) and hasattr(value, "__dict__"):
+            self.look(name, value, reads, fn)  # which is more than what it holds
         for x in filter(is_fixed, tensors):
             self.own(x, reads, fn)
 
@@ -288,6 +296,8 @@ class Names(Noted):
         operated = name is None or name in reads.operated
         if operated:
             self.passed[id(value)] = value
+            if fn is not None and has_fields(type(value)) and reads.takes_whole(name):
+                reads = computing(reads, frozenset({"=="}))
             if reads.computed and not self.again(value, "all of it"):
                 reads = self.all_of(value, reads)
         self.attributes(value, reads, fn, name)
@@ -299,9 +309,25 @@ class Names(Noted):
                     self.look(None, part, reads, fn)
         for home in type(value).__mro__:
             for key, part in () if is_ours(home) else [*vars(home).items()]:
-                if is_special(home, key, part) and (operated or key in BY_ANY):
+                if is_special(home, key, part) and self.has_called(key, operated):
                     self.note(attribute, type(value), key)
                     self.method(part, (value,), reads, fn)
+        if operated and isinstance(value, type):
+            self.makes(value, reads)
+
+    def has_called(self, key: str, operated: bool) -> bool:
+        """Whether a function may have called this special method."""
+        if key in BY_ANY or not operated:
+            return key in BY_ANY
+        return key in self.asked.methods or key not in [*chain(*BY_NAMES)]
+
+    def makes(self, kind: type, reads: Reads) -> None:
+        """Take in what a class of the user's calls to make objects, if it is called."""
+        for key in MAKING:
+            self.note(attribute, kind, key)
+            for home in kind.__mro__:
+                part = vars(home).get(key)
+                self.method(getattr(part, "__func__", part), (), reads, None)
 
     def pass_on(self) -> None:
         """Take in what any function names of objects that it may be given."""
@@ -311,6 +337,7 @@ class Names(Noted):
             for value in [*self.passed.values()]:
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
+        self.of_parameters()
         for value in self.rated.values():
             for table, key in asked_of(value, self.asked):
                 self.note(item, table, key)
@@ -349,6 +376,10 @@ class Names(Noted):
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
+        asks = not is_class and isinstance(attribute(kind, "__getattr__"), types.FunctionType)
+        if is_file and "__getattr__" in own:
+            asks = True
+            self.look(None, self.note(item, own, "__getattr__"), reads, fn)
         for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
             setter, owner = (setattr, value) if is_class else (setitem, own)
             self.put(setter, owner, item, own, put)
@@ -377,8 +408,10 @@ class Names(Noted):
                 )
                 if tried and not homes:
                     self.note(attribute, value, name)
-                elif (homes and not is_class) or name in reads.constants:
+                elif asks or (homes and not is_class) or name in reads.constants:
                     self.note_own(value, own, name)
+                if not (homes or is_class or is_file) and (asks or f".{name}" in reads.tried):
+                    self.note(attribute, kind, name)
             if homes and not is_ours(homes[0]):
                 self.of_class(value, kind, name, homes, reads, fn)
 
@@ -388,6 +421,17 @@ class Names(Noted):
         for name in reads.attributes if own is not EMPTY else ():
             if isinstance(name, str) and not hasattr(type(x), name):
                 self.look(name, self.note(item, own, name), reads, fn)
+
+    def of_parameters(self) -> None:
+        """Take in what functions name of what users set on parameters, or may set."""
+        told = {str(name)[1:] for name in self.asked.tried if str(name)[:1] == "."}
+        found = [list(x.parameters()) for x in self.found.values() if isinstance(x, Module)]
+        groups = [x.param_groups for x in self.rated.values() if isinstance(x, Optimizer)]
+        found += [group["params"] for group in chain(*groups)]
+        for x in dict.fromkeys(chain(*found)):
+            own = getattr(x, "__dict__", EMPTY)
+            for name in (told | own.keys()) & self.asked.attributes if own is not EMPTY else ():
+                self.look(name, self.note(item, own, name), self.asked, None)
 
     def note_own(self, value: Any, own: Any, name: str) -> None:
         """Note what an object itself has: of a module, `State` knows."""
@@ -407,6 +451,8 @@ class Names(Noted):
             self.note(attribute if first else item, kind if first else vars(home), name)
             if isinstance(part, types.FunctionType):
                 self.method(part, () if value is kind else (value,), reads, fn)
+                if is_installed(part) and is_users(kind) and not self.again(value, part):
+                    self.look(None, value, computing(reads, reads_of(part.__code__).computed), fn)
             elif isinstance(part, staticmethod):
                 self.method(part.__func__, (), reads, fn)
             elif isinstance(part, classmethod):
@@ -468,7 +514,8 @@ class Names(Noted):
     def counts(self, key: Any, was: Any, now: Any) -> bool:
         """Whether a number, if it is one, is only added to."""
         added = key in self.asked.counted and key not in self.asked.otherwise
-        return added and type(was) is int and type(now) is int
+        begun = not self.asked.attributes.isdisjoint(MAKING)  # anew, as by `meter.__init__()`
+        return added and not begun and type(was) is int and type(now) is int
 
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""

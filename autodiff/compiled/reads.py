@@ -7,7 +7,7 @@ import functools
 import re
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autodiff.named import NamedTuple
@@ -17,14 +17,28 @@ GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
+NAMELESS = "adds", "catch", "end", "item", "put item", "raise", "show"
 STORES = "store", "put outside"
 LOOKING = "attribute", "global"
+MAKING = "__new__", "__init__", "__post_init__", "__del__"  # of what a class that is called makes
+SHOWING: set[str | int] = {"ascii", "format", "repr", "str"}
+# Methods of objects that are called where code names one of these.
+BY_NAMES: dict[tuple[str, ...], set[str | int]] = {
+    ("__repr__", "__str__"): SHOWING,
+    ("__copy__", "__deepcopy__", "__getstate__", "__reduce__", "__reduce_ex__", "__setstate__"): {
+        *("copy", "deepcopy", "dumps")
+    },
+}
+OPERANDS = "attribute", "constant", "global", "item", "local"
 SETTING = {"put": 2, "put outside": 1}  # and how far behind what adds to what is set
 KINDS = {
     "BINARY_SUBSCR": "item",
     "CALL": "call",
     "CALL_FUNCTION": "call",  # of Python 3.10
+    "COMPARE_OP": "compare",
+    "CONTAINS_OP": "compare",
     **dict.fromkeys(CATCHING, "catch"),
+    **dict.fromkeys(("CONVERT_VALUE", "FORMAT_SIMPLE", "FORMAT_VALUE", "FORMAT_WITH_SPEC"), "show"),
     "INPLACE_ADD": "adds",  # of Python 3.10
     "INPLACE_SUBTRACT": "adds",
     "IMPORT_FROM": "attribute",
@@ -37,6 +51,8 @@ KINDS = {
     "LOAD_NAME": "global",
     "LOAD_SMALL_INT": "constant",
     "LOAD_SUPER_ATTR": "attribute",
+    **dict.fromkeys(("POP_TOP", "RETURN_VALUE", "YIELD_VALUE"), "end"),
+    "RAISE_VARARGS": "raise",
     "RETURN_CONST": "constant",  # of Python 3.12 and 3.13
     "STORE_ATTR": "put",
     "STORE_GLOBAL": "put outside",
@@ -45,7 +61,7 @@ KINDS = {
 LETTERS = dict(
     attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"}
 )
-TOLD = r"x(a|[x1s]i)*s([1s.]|xa*)?\("  # an object, a name, and what is there without it
+TOLD = r"x(?:a|[x1s]i)*(s)([1s.]|xa*)?\("  # an object, a name, and what is there without it
 Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
 
 
@@ -63,15 +79,35 @@ class Reads(NamedTuple):
     puts: frozenset[str | int]  # attributes that it sets
     sets: frozenset[str | int]  # constant keys that it sets
     stores: frozenset[str | int]  # names of a file's, or of a function around it, that it sets
-    tried: frozenset[str | int]  # "x.scale", where it may catch that x has none
+    tried: frozenset[str | int]  # "x.scale" where it may catch that x has none, ".scale" of any
     counted: frozenset[str | int]  # attributes and a file's names that it adds to, and no more
     otherwise: frozenset[str | int]  # those that it looks at or sets otherwise
     computed: frozenset[str | int]  # functions by which it asks for attributes that no name tells
+    compared: frozenset[
+        str | int
+    ]  # names of keys, and of what it shows or compares with no constant
+    methods: frozenset[str | int]  # of these, those that it has called: to show, to copy
 
     def joined(self, other: Reads) -> Reads:
         """What either looks up; this one, where that is all."""
         parts = [a if a >= b else a | b for a, b in zip(self, other, strict=True)]
         return self if all(a is b for a, b in zip(self, parts, strict=True)) else Reads(*parts)
+
+    def takes_whole(self, name: Any) -> bool:
+        """Whether what goes by a name, or is in a container, may be compared or shown."""
+        return bool(self.compared) if name is None else name in self.compared
+
+    def without(self, names: Iterable[str]) -> Reads:
+        """The same, but for what is done with these variables of the code itself."""
+        own = frozenset(names) - self.attributes
+        fields = ("compared", "keyed", "operated", "whole")
+        return self._replace(**{field: getattr(self, field) - own for field in fields})
+
+
+@functools.lru_cache(1024)
+def computing(reads: Reads, names: frozenset[str | int]) -> Reads:
+    """The same, and as by functions of these names."""
+    return reads._replace(computed=reads.computed | names)
 
 
 def at_key(key: str | int) -> str:
@@ -86,6 +122,7 @@ def reads_of(code: types.CodeType) -> Reads:
     aliases: list[tuple[str | int, str | int]] = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     catching = any(kind == "catch" for kind, _ in steps)
+    asked: set[str | int] = set()
     for i, (kind, name) in enumerate(steps[:-3]):
         after = i + 1
         if kind == "constant" and steps[after][0] == "item":
@@ -109,12 +146,18 @@ def reads_of(code: types.CodeType) -> Reads:
         elif kind == "put":
             found["puts"].add(name)
             continue
+        elif kind == "show" and not is_raised(steps[after:]):
+            asked.add("format")
+            continue
         elif kind not in ("global", "local", "attribute"):
             continue
+        if compares(steps[i : i + 5]) or (steps[after][0] == "call" and steps[i - 1][1] in SHOWING):
+            found["compared"].add(name)
         if kind == "global":
             found["globals"].add(name)
-            if name in ("getattr", "hasattr") and not is_told(steps[after : after + 16]):
-                found["computed"].add(name)
+            if name in ("getattr", "hasattr"):
+                told = told_by(steps[after : after + 16])
+                found["computed" if told is None else "tried"].add(name if told is None else told)
         elif kind == "attribute":
             found["attributes"].add(name)
         if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
@@ -131,12 +174,26 @@ def reads_of(code: types.CodeType) -> Reads:
         elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
             found["whole"].add(name)
     for name, other in reversed(aliases):
-        for field in ("keyed", "whole", "operated"):
+        for field in ("compared", "keyed", "whole", "operated"):
             if other in found[field]:
                 found[field].add(name)
     found["counted"] = counted_of(steps)
-    names = {name for kind, name in steps if kind in (*LOOKING, *SETTING)}
+    own = {("local", name) for name in code.co_varnames[:1] if code.co_name in MAKING}
+    names = {
+        name
+        for (kind, name), before in zip(steps, [("", ""), *steps], strict=False)
+        if kind in LOOKING or (kind in SETTING and before not in own)
+    }
     found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
+    asked |= found["globals"] | found["attributes"]
+    if any("%" in x for x in found["constants"] if isinstance(x, str)):
+        asked.add("format")
+    if any(re.search(r"{[^}]*[.\[]", x) for x in found["constants"] if isinstance(x, str)):
+        found["computed"].add("format")
+    for methods, names in BY_NAMES.items():
+        found["methods"].update(() if names.isdisjoint(asked) else methods)
+    if code.co_name in MAKING:
+        found["attributes"] -= {*MAKING}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for field, inner in reads_of(constant)._asdict().items():
@@ -175,12 +232,27 @@ def catches(code: types.CodeType, at: int) -> bool:
     return False
 
 
-def is_told(steps: list[Step]) -> bool:
-    """Whether `getattr` is given a constant name, by these instructions that follow it."""
+def compares(steps: list[Step]) -> bool:
+    """Whether what the first of these gives is a key, shown, or compared and with no constant."""
+    kinds = [kind for kind, _ in steps]
+    n = kinds.index("compare") if "compare" in kinds else 0
+    compared = n > 0 and kinds[n - 1] != "constant" and all(kind in OPERANDS for kind in kinds[:n])
+    return compared or kinds[1] in ("item", "show")
+
+
+def is_raised(steps: list[Step]) -> bool:
+    """Whether what is shown here goes into what is raised."""
+    ends = (kind for kind, _ in steps if kind in ("end", "raise", "put", "put item", *STORES))
+    return next(ends, "") == "raise"
+
+
+def told_by(steps: list[Step]) -> str | None:
+    """The constant name that `getattr` is given by these instructions that follow it, if any."""
     kinds = [
         kind if type(name) is not str or kind != "constant" else "name" for kind, name in steps
     ]
-    return re.match(TOLD, "".join([LETTERS.get(kind, ".") for kind in kinds])) is not None
+    found = re.match(TOLD, "".join([LETTERS.get(kind, ".") for kind in kinds]))
+    return f".{steps[found.start(1)][1]}" if found else None
 
 
 def steps_of(code: types.CodeType) -> Iterator[Step]:
@@ -200,9 +272,11 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
             cell = value in code.co_freevars and "DEREF" not in name  # as of 3.13 LOAD_CLOSURE's
             load, store = "LOAD" in half and not cell, "STORE_" in half or half.endswith("STORE")
             found = kind or ("local" if load else "store" if store else "other")
+            if "JUMP" in name and kind is None:
+                found = "end"
             if step.argrepr in ("+=", "-="):
                 found = "adds"
             if name == "STORE_DEREF" and value in code.co_freevars:
                 found = "put outside"
-            known = isinstance(value, (str, int)) or found in ("adds", "catch", "item", "put item")
+            known = isinstance(value, (str, int)) or found in NAMELESS
             yield (found, value) if known else ("other", "")

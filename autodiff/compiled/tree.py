@@ -56,10 +56,11 @@ Spec = Any  # TENSOR, a Constant, or (type, keys, specs)
 
 
 def flatten(value: Any, tensors: list[Tensor], met: Collection[int] | None = None) -> Spec:
-    """Append the tensors of nested tuples, lists and dicts; returns the structure.
+    """Append the tensors of nested tuples, lists and dicts, and of what was set on these; returns
+    the structure.
 
     Where it will be made anew, `met` has the ids of what will not: then objects of dataclasses are
-    taken apart, too, and dicts of other classes are not.
+    taken apart, too, and dicts of other classes, or tuples on which more was set, are not.
     """
     if isinstance(value, Tensor):
         tensors.append(value)
@@ -67,8 +68,11 @@ def flatten(value: Any, tensors: list[Tensor], met: Collection[int] | None = Non
     kind = type(value)
     if kind is tuple or kind is list:
         return kind, None, tuple([flatten(item, tensors, met) for item in value])
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind, None, tuple([flatten(item, tensors, met) for item in value])
+    more = []
+    if isinstance(value, (dict, tuple)) and getattr(value, "__dict__", None):
+        more = [value.__dict__]
+    if isinstance(value, tuple) and hasattr(value, "_fields") and not (more and met is not None):
+        return kind, None, tuple([flatten(item, tensors, met) for item in [*value, *more]])
     own = value if isinstance(value, dict) else None
     if met is not None:
         if is_data(kind) and id(value) not in met:
@@ -77,8 +81,8 @@ def flatten(value: Any, tensors: list[Tensor], met: Collection[int] | None = Non
         elif kind not in (dict, OrderedDict):
             own = None
     if own is not None and all(map(is_plain, own)):
-        keys = tuple(own)
-        return kind, keys, tuple([flatten(own[key], tensors, met) for key in keys])
+        keys, more = tuple(own), more if met is None else []
+        return kind, keys, tuple([flatten(x, tensors, met) for x in [*own.values(), *more]])
     return Constant(value)
 
 

@@ -15,19 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from autodiff.compiled.places import attribute
+from autodiff.compiled.reads import MAKING
 
 HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
 PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
 INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
 ADDED = ("site-packages", "dist-packages")
-# Methods that make, copy or show an object, or change it; others of such names are called unnamed.
 QUEUES = "_queue", "multiprocessing.queues", "multiprocessing.connection"
 OPEN = "argparse", "types"  # whose objects have what anybody puts there
-APART = (
-    "new init post_init del setattr delattr setitem delitem reduce getstate setstate copy deepcopy "
-    "repr str hash"
-)
-NAMED = {f"__{name}__" for name in APART.split()}
 
 
 def is_data(part: Any) -> bool:
@@ -41,14 +36,19 @@ def is_file(value: Any) -> bool:
 
 
 def is_special(kind: type, name: str, part: Any) -> bool:
-    """Whether a class's method is called though nobody names it, as by operators; those that
-    dataclasses make compare all that there is.
+    """Whether a class's method is called though nobody names it, as by operators; but not those
+    that dataclasses make.
     """
-    if name[:2] != "__" or name[-2:] != "__" or name in NAMED:
+    if name[:2] != "__" or name[-2:] != "__" or name in MAKING:
         return False
     if not isinstance(part, types.FunctionType) or is_installed(part):
         return False
     return part.__code__.co_filename != "<string>" or not hasattr(kind, "__dataclass_fields__")
+
+
+def has_fields(kind: type) -> bool:
+    """Whether objects of a class are compared, and shown, by all that they have."""
+    return hasattr(kind, "__dataclass_fields__") or home_of(kind) in OPEN
 
 
 def home_of(kind: type) -> str:
@@ -84,13 +84,19 @@ def position(value: Any) -> Any:
     return object()
 
 
+def of_language(thing: Any) -> bool:
+    """Whether a class or function is one of Python's, in a file of its own."""
+    home = home_of(thing).split(".")[0]
+    return home in sys.stdlib_module_names and home not in OPEN
+
+
 def keeps(value: Any, names: frozenset[Any], operated: bool) -> bool:
     """Whether methods of the language's may look at what an object has."""
-    home = home_of(type(value)).split(".")[0]
-    if home not in sys.stdlib_module_names or home in OPEN:
-        return False
     methods = [attribute(type(value), name) for name in names if isinstance(name, str)]
-    return operated or any(isinstance(method, types.FunctionType) for method in methods)
+    found = any(
+        isinstance(method, types.FunctionType) and of_language(method) for method in methods
+    )
+    return found or (operated and of_language(type(value)))
 
 
 def is_ours(kind: type) -> bool:
@@ -102,6 +108,12 @@ def is_ours(kind: type) -> bool:
 def is_installed_file(name: str) -> bool:
     """Whether a file is the language's, this library's, or of an installed package."""
     return name.startswith(INSTALLED) or any(home in name for home in ADDED)
+
+
+def is_users(kind: type) -> bool:
+    """Whether a class is of a file of the user's."""
+    file = sys.modules.get(home_of(kind))
+    return file is None or not is_installed(file)
 
 
 def is_installed(thing: Any) -> bool:
