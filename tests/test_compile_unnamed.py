@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
+import functools
 import threading
 import types
 from collections import namedtuple
@@ -302,7 +303,14 @@ def an_attribute_that_the_class_has_later() -> Row:
 
 
 @row
-def an_attribute_of_a_parameter() -> Row:
+def getattr_that_is_given_to_others() -> Row:
+    settings, path = types.SimpleNamespace(of=types.SimpleNamespace(scale=2.0)), "of_scale"
+    fn = lambda x: x * functools.reduce(getattr, path.split("_"), settings)  # noqa: E731
+    return fn, lambda: setattr(settings.of, "scale", 5.0)
+
+
+@row
+def what_a_parameter_has() -> Row:
     model: Any = nn.Linear(2, 1)
     model.weight.decay = 2.0
     fn = lambda x: x + sum(getattr(p, "decay", 0.0) * p.sum() for p in model.parameters())  # noqa: E731
@@ -310,8 +318,8 @@ def an_attribute_of_a_parameter() -> Row:
 
 
 @row
-def an_attribute_of_a_parameter_that_is_set_later() -> Row:
-    fn, _ = an_attribute_of_a_parameter()
+def what_a_parameter_has_later() -> Row:
+    fn, _ = what_a_parameter_has()
     model = next(cell.cell_contents for cell in fn.__closure__ or ())
     return fn, lambda: setattr(model.bias, "decay", 5.0)
 
@@ -341,6 +349,17 @@ def objects_that_add_themselves() -> Any:
     return lambda x: x + (Own(x) is None), lambda: made
 
 
+def an_attribute_of_a_parameter() -> Any:
+    model: Any = nn.Linear(2, 1)
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        for p in model.parameters():
+            p.last = x.sum()
+        return x * 2
+
+    return fn, lambda: [vars(p) for p in model.parameters()]
+
+
 def a_count_that_is_begun_anew() -> Any:
     class Meter:
         def __init__(self) -> None:
@@ -357,10 +376,14 @@ def a_count_that_is_begun_anew() -> Any:
     return fn, lambda: meter.n
 
 
-@pytest.mark.parametrize("make", [objects_that_add_themselves, a_count_that_is_begun_anew])
+RUN = objects_that_add_themselves, an_attribute_of_a_parameter, a_count_that_is_begun_anew
+
+
+@pytest.mark.parametrize("make", RUN)
 def test_what_they_do_each_run_does(make: Callable[[], Any]) -> None:
-    assert steps(make, True)[0] == steps(make, False)[0]
-    assert steps(objects_that_add_themselves, True)[1].stats().runs
+    found, step = steps(make, True)
+    assert found == steps(make, False)[0]
+    assert step.stats().runs
 
 
 @dataclasses.dataclass

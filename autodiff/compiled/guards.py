@@ -55,6 +55,7 @@ from autodiff.compiled.users import (
 )
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
+from autodiff.nn.parameter import Parameter
 from autodiff.ops.fused import pointwise
 from autodiff.optim.lr_scheduler import LRScheduler
 from autodiff.optim.optimizer import Optimizer
@@ -71,6 +72,7 @@ BY_ANY = (  # called whatever is done
     *("__call__", "__getattr__", "__getattribute__"),
     *("__setattr__", "__delattr__", "__setitem__", "__delitem__"),
 )
+NAMED = {*chain(*BY_NAMES)}
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
 FUNCTIONS = (types.FunctionType, *WRAPPED)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
@@ -80,6 +82,17 @@ BOUND = types.BuiltinMethodType, types.MethodWrapperType
 SMALL = 4096  # bytes of an array that are compared
 OF_FUNCTIONS = "forward", "setup_context", "backward"
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
+
+
+@functools.lru_cache(1024)
+def of_tensors(reads: Reads) -> tuple[frozenset[Any], frozenset[Any]]:
+    """What a function may find that a tensor has not, and what it may set, of what users add."""
+    tried = {str(name).rpartition(".")[2] for name in reads.tried} & reads.attributes
+    told, put = (
+        frozenset(name for name in names if not hasattr(Parameter, str(name)))
+        for names in (tried, reads.puts)
+    )
+    return told, put
 
 
 def is_compiled(value: Any) -> bool:
@@ -97,6 +110,7 @@ class Names(Noted):
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
+        self.members: list[Tensor] = []  # parameters of modules
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
@@ -319,7 +333,7 @@ class Names(Noted):
         """Whether a function may have called this special method."""
         if key in BY_ANY or not operated:
             return key in BY_ANY
-        return key in self.asked.methods or key not in [*chain(*BY_NAMES)]
+        return key in self.asked.methods or key not in NAMED
 
     def makes(self, kind: type, reads: Reads) -> None:
         """Take in what a class of the user's calls to make objects, if it is called."""
@@ -416,22 +430,21 @@ class Names(Noted):
                 self.of_class(value, kind, name, homes, reads, fn)
 
     def own(self, x: Tensor, reads: Reads, fn: Any) -> None:
-        """Take in what a function names of what users set on a tensor."""
+        """Take in what a function names of what users set on a tensor, or may set."""
         own = getattr(x, "__dict__", EMPTY)
-        for name in reads.attributes if own is not EMPTY else ():
-            if isinstance(name, str) and not hasattr(type(x), name):
-                self.look(name, self.note(item, own, name), reads, fn)
+        if own is EMPTY:
+            return
+        told, put = of_tensors(reads)
+        for name in told | (own.keys() & reads.attributes) if own else told:
+            self.look(name, self.note(item, own, name), reads, fn)
+        for name in put:
+            self.put(setitem, own, item, own, name)
 
     def of_parameters(self) -> None:
-        """Take in what functions name of what users set on parameters, or may set."""
-        told = {str(name)[1:] for name in self.asked.tried if str(name)[:1] == "."}
-        found = [list(x.parameters()) for x in self.found.values() if isinstance(x, Module)]
+        """Take in what any function names of parameters that it may come to."""
         groups = [x.param_groups for x in self.rated.values() if isinstance(x, Optimizer)]
-        found += [group["params"] for group in chain(*groups)]
-        for x in dict.fromkeys(chain(*found)):
-            own = getattr(x, "__dict__", EMPTY)
-            for name in (told | own.keys()) & self.asked.attributes if own is not EMPTY else ():
-                self.look(name, self.note(item, own, name), self.asked, None)
+        for x in dict.fromkeys(chain(self.members, *(group["params"] for group in chain(*groups)))):
+            self.own(x, self.asked, None)
 
     def note_own(self, value: Any, own: Any, name: str) -> None:
         """Note what an object itself has: of a module, `State` knows."""
@@ -492,7 +505,9 @@ class Names(Noted):
                 self.method(attribute(kind, "forward"), (part,), reads, None)
                 self.look(None, vars(part).get("forward"), reads, None)
                 self.hooks(part._hooks.all() if part._hooks else ())
-                leaves = [p._acc for p in part._parameters.values() if p is not None]
+                members = [p for p in part._parameters.values() if p is not None]
+                self.members += members
+                leaves = [p._acc for p in members]
                 self.hooks(hooks_on([leaf for leaf in leaves if leaf is not None]))
 
     def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import re
+import sys
 import types
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from autodiff.named import NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
+CALLS_TOLD = sys.version_info >= (3, 11)  # of a global, whether it is called
+ASKED = "getattr", "hasattr"  # for one of them, where that is told
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
@@ -155,7 +158,7 @@ def reads_of(code: types.CodeType) -> Reads:
             found["compared"].add(name)
         if kind == "global":
             found["globals"].add(name)
-            if name in ("getattr", "hasattr"):
+            if name in ASKED:
                 told = told_by(steps[after : after + 16])
                 found["computed" if told is None else "tried"].add(name if told is None else told)
         elif kind == "attribute":
@@ -252,7 +255,8 @@ def told_by(steps: list[Step]) -> str | None:
         kind if type(name) is not str or kind != "constant" else "name" for kind, name in steps
     ]
     found = re.match(TOLD, "".join([LETTERS.get(kind, ".") for kind in kinds]))
-    return f".{steps[found.start(1)][1]}" if found else None
+    name = str(steps[found.start(1)][1]) if found else ""
+    return f".{name}" if name.isidentifier() else None
 
 
 def steps_of(code: types.CodeType) -> Iterator[Step]:
@@ -280,3 +284,10 @@ def steps_of(code: types.CodeType) -> Iterator[Step]:
                 found = "put outside"
             known = isinstance(value, (str, int)) or found in NAMELESS
             yield (found, value) if known else ("other", "")
+            if (
+                value in ASKED
+                and name == "LOAD_GLOBAL"
+                and "NULL" not in step.argrepr
+                and CALLS_TOLD
+            ):
+                yield "other", ""  # which is given to others, and not called with what follows
