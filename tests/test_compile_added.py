@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import types
 import warnings
@@ -39,6 +40,21 @@ def list_of_losses() -> Any:
         return loss
 
     return fn, losses
+
+
+@row(ADDED)
+def by_a_bound_method() -> Any:
+    losses: list[Any] = []
+    add = losses.append
+    return lambda x: add(x.sum()), losses
+
+
+@row(ADDED)
+def by_the_dict_of_a_file() -> Any:
+    def fn(x: ad.Tensor) -> None:
+        globals()["put"] = x.sum()
+
+    return fn, lambda: globals()["put"]
 
 
 @row(ADDED)
@@ -293,6 +309,35 @@ def test_what_a_run_cannot_add_keeps_a_call_eager(name: str) -> None:
     with pytest.warns(UserWarning, match="stays eager: it changes what it relies on"):
         _, found = calls(EAGER[name], ad.compile, 9)
     assert found == calls(EAGER[name], lambda fn: fn, 9)[1]
+
+
+GROWN: dict[str, Callable[[], Any]] = {
+    "Counter": lambda: (kinds := collections.Counter(), lambda _: kinds.update("ab")),
+    "array": lambda: (numbers := array.array("f"), lambda _: numbers.append(1.0)),
+    "item of an array": lambda: (
+        numbers := array.array("f", [0.0]),
+        lambda x: numbers.__setitem__(0, float(x.ndim) + 9),
+    ),
+    "bytearray": lambda: (found := bytearray(), lambda _: found.extend(b"x")),
+    "UserList": lambda: (losses := collections.UserList(), lambda x: losses.append(x.ndim)),
+    "own list": lambda: (log := type("Own", (list,), {})(), lambda x: log.append(x.ndim)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("name", GROWN)
+def test_other_containers_grow_as_well(name: str) -> None:
+    found = []
+    for wrap in (ad.compile, lambda fn: fn):
+        thing, fn = GROWN[name]()
+        run = wrap(fn)
+        found.append([])
+        for i in range(5):
+            run(ad.ones(2))
+            found[-1].append(repr(dict(thing) if name == "Counter" else [*thing]))
+            if name == "item of an array" and i == 2:
+                thing[0] = 3.0
+    assert found[0] == found[1]
 
 
 def test_what_is_added_is_what_is_returned() -> None:

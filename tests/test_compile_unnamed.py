@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import threading
 import types
+import weakref
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -303,6 +304,24 @@ def an_attribute_that_the_class_has_later() -> Row:
 
 
 @row
+def an_attribute_that_a_property_has_not_yet() -> Row:
+    class Own:
+        @property
+        def scale(self) -> float:
+            return self._scale  # type: ignore[attr-defined, no-any-return]
+
+    own = Own()
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        try:
+            return x * own.scale
+        except AttributeError:
+            return x
+
+    return fn, lambda: setattr(own, "_scale", 5.0)
+
+
+@row
 def getattr_that_is_given_to_others() -> Row:
     settings, path = types.SimpleNamespace(of=types.SimpleNamespace(scale=2.0)), "of_scale"
     fn = lambda x: x * functools.reduce(getattr, path.split("_"), settings)  # noqa: E731
@@ -360,6 +379,86 @@ def an_attribute_of_a_parameter() -> Any:
     return fn, lambda: [vars(p) for p in model.parameters()]
 
 
+class Stored:
+    """A descriptor that keeps what is set, its way."""
+
+    def __init__(self) -> None:
+        self.last: list[Any] = []
+
+    def __get__(self, thing: Any, kind: Any = None) -> Any:
+        thing.asked = getattr(thing, "asked", 0) + 1
+        return vars(thing)["_last"]
+
+    def __set__(self, thing: Any, value: Any) -> None:
+        self.last.append(value)
+        vars(thing)["_" + "last"] = value
+
+
+def what_a_descriptor_sets() -> Any:
+    own = type("Own", (), {"last": Stored()})()
+
+    def fn(x: ad.Tensor) -> Any:
+        own.last = x.sum()
+        return x * 2
+
+    return fn, lambda: vars(own)
+
+
+def what_a_descriptor_keeps() -> Any:
+    class Keeping(Stored):
+        def __set__(self, thing: Any, value: Any) -> None:
+            self.last.append(value)
+
+    own: Any = type("Own", (), {"last": Keeping()})
+
+    def fn(x: ad.Tensor) -> Any:
+        thing.last = x.sum()
+        return x * 2
+
+    thing = own()
+    return fn, lambda: vars(own)["last"].last
+
+
+def what_a_descriptor_does_when_it_is_asked() -> Any:
+    own = type("Own", (), {"last": Stored()})()
+    own.last = 2.0
+    return lambda x: x * own.last, lambda: own.asked
+
+
+def an_item_by_a_weak_key() -> Any:
+    key, table = Point(), weakref.WeakKeyDictionary[Any, Any]()
+
+    def fn(x: ad.Tensor) -> None:
+        table[key] = x.sum()
+
+    return fn, lambda: [*table.values()]
+
+
+def what_getattr_does() -> Any:
+    class Lazy:
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+
+        def __getattr__(self, name: str) -> float:
+            self.asked.append(name)
+            return 2.0
+
+    lazy = Lazy()
+    return lambda x: x * lazy.scale, lambda: lazy.asked
+
+
+def an_object_that_has_any_attribute() -> Any:
+    class Dummy:
+        def __getattr__(self, name: str) -> Any:
+            return Dummy()
+
+        def __call__(self, *args: Any) -> Any:
+            return Dummy()
+
+    dummy = Dummy()
+    return lambda x: x * (2 if dummy.log("x").of else 3), lambda: 0
+
+
 def a_count_that_is_begun_anew() -> Any:
     class Meter:
         def __init__(self) -> None:
@@ -376,7 +475,19 @@ def a_count_that_is_begun_anew() -> Any:
     return fn, lambda: meter.n
 
 
-RUN = objects_that_add_themselves, an_attribute_of_a_parameter, a_count_that_is_begun_anew
+RUN = (
+    *(objects_that_add_themselves, an_attribute_of_a_parameter, a_count_that_is_begun_anew),
+    *(what_getattr_does, an_object_that_has_any_attribute),
+)
+EAGER = (
+    *(what_a_descriptor_sets, what_a_descriptor_keeps, what_a_descriptor_does_when_it_is_asked),
+    an_item_by_a_weak_key,
+)
+
+
+@pytest.mark.parametrize("make", EAGER)
+def test_what_they_do_no_run_leaves_out(make: Callable[[], Any]) -> None:
+    assert steps(make, True)[0] == steps(make, False)[0]
 
 
 @pytest.mark.parametrize("make", RUN)

@@ -326,7 +326,7 @@ class Compiled(functools.partial[Any]):
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
-        if any(hasattr(value, "__array_interface__") for value in constants(key[0])):
+        if any(hasattr(type(value), "__array_interface__") for value in constants(key[0])):
             if ARRAYS not in self.eager:
                 self.give_up(ARRAYS, ARRAYS, False)
             return self.fn(*args, **kwargs)

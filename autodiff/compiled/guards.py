@@ -34,6 +34,7 @@ from autodiff.compiled.places import (
     held,
     item,
     parts,
+    plain,
 )
 from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reads import BY_NAMES, GROWING, MAKING, Reads, at_key, computing, reads_of
@@ -46,11 +47,13 @@ from autodiff.compiled.users import (
     is_data,
     is_drawn,
     is_file,
+    is_followed,
     is_installed,
     is_ours,
     is_special,
     is_users,
     keeps,
+    of_language,
     position,
 )
 from autodiff.nn._hooks import of_all
@@ -169,7 +172,7 @@ class Names(Noted):
                 self.put(setattr, cell, attribute, cell, "cell_contents")
         for file in reads.imports & sys.modules.keys():
             self.look(file, self.note(item, sys.modules, file), reads, fn)
-        for key in reads.stores:
+        for key in reads.stores | (reads.sets if "globals" in reads.globals else NOTHING.sets):
             self.put(setitem, fn.__globals__, item, fn.__globals__, key)
         asked = reads.keys | reads.constants if "globals" in reads.globals else frozenset()
         for key in sorted(reads.globals | asked, key=str):
@@ -217,9 +220,9 @@ class Names(Noted):
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
-            method = attribute(value, "__func__")
+            method = plain(value, "__func__")
             if isinstance(method, types.FunctionType) and is_installed(method):
-                self.look(None, attribute(value, "__self__"), reads, fn)
+                self.look(None, plain(value, "__self__"), reads, fn)
             self.callable(value, reads, fn)
         elif value is os:
             self.look("environ", os.environ, reads, fn)
@@ -229,7 +232,9 @@ class Names(Noted):
         elif isinstance(value, GETTERS):
             self.asked = self.asked._replace(computed=self.asked.computed | {kind.__name__})
         elif isinstance(value, BOUND):
-            if value.__name__ not in GROWING and not isinstance(value.__self__, types.ModuleType):
+            if value.__name__ in GROWING and type(value.__self__) in GROWN:
+                self.adds_to(value.__self__)
+            elif not isinstance(value.__self__, types.ModuleType):
                 self.look(None, value.__self__, reads, fn)
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
@@ -249,14 +254,14 @@ class Names(Noted):
                 self.drawn[id(value)] = value, None
             if not is_ours(kind):
                 self.object(name, value, reads, fn)
-        elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
-            self.look(None, attribute(value, "__wrapped__"), reads, fn)
+        elif not is_ours(kind) or plain(value, "__wrapped__") is not ABSENT:
+            self.look(None, plain(value, "__wrapped__"), reads, fn)
             if kind is CACHED:
                 self.note(filled, value)
             elif home_of(kind) == "numpy" and getattr(value, "nbytes", SMALL) < SMALL:
                 self.note(elements, value)
             self.object(name, value, reads, fn)
-        elif kind is not pointwise and (own := attribute(value, "__dict__")) is not ABSENT:
+        elif kind is not pointwise and (own := plain(value, "__dict__")) is not ABSENT:
             self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
@@ -299,7 +304,7 @@ class Names(Noted):
                 self.put(setitem, value, item, value, key)
         if not whole and type(value) in GROWN:
             self.adds_to(value)
-        if whole:
+        elif not keyed or not reads.attributes.isdisjoint(GROWING):
             if not isinstance(value, (tuple, frozenset)):
                 self.note(parts, value)
             for part in parts(value):
@@ -307,7 +312,8 @@ class Names(Noted):
 
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
-        operated = name is None or name in reads.operated
+        named = isinstance(value, (type, types.ModuleType)) or not of_language(type(value))
+        operated = name is None or name in reads.operated or not named
         if operated:
             self.passed[id(value)] = value
             if fn is not None and has_fields(type(value)) and reads.takes_whole(name):
@@ -315,7 +321,7 @@ class Names(Noted):
             if reads.computed and not self.again(value, "all of it"):
                 reads = self.all_of(value, reads)
         self.attributes(value, reads, fn, name)
-        own = attribute(value, "__dict__")
+        own = plain(value, "__dict__")
         if own is not ABSENT and keeps(value, reads.attributes, operated):
             self.note(parts, own)
             for part in own.values():
@@ -376,7 +382,7 @@ class Names(Noted):
         names = {key for home in homes for key in home if key[:2] != "__"}
         if (
             not isinstance(value, (Module, type))
-            and (own := attribute(value, "__dict__")) is not ABSENT
+            and (own := plain(value, "__dict__")) is not ABSENT
         ):
             names.update(own)
             if not isinstance(value, types.ModuleType):
@@ -386,7 +392,7 @@ class Names(Noted):
 
     def attributes(self, value: Any, reads: Reads, fn: Any, called: Any = None) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
-        is_class, own = isinstance(value, type), attribute(value, "__dict__")
+        is_class, own = isinstance(value, type), plain(value, "__dict__")
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
@@ -404,7 +410,8 @@ class Names(Noted):
             if isinstance(part, property):
                 self.method(part.fset, (value,), reads, fn)
             elif is_data(part) and not is_ours(type(part)):
-                self.look(put, part, reads, fn)
+                self.look(None, part, reads, fn)
+                self.look(None, value, reads, fn)
         if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
             self.adds_to(own)
         for name in reads.attributes:
@@ -417,12 +424,13 @@ class Names(Noted):
                     self.note_own(value, own, name)
                     self.look(name, own[name], reads, fn)
                     continue
+                paired = f"{called}.{name}" in reads.pairs
                 tried = f"{called}.{name}" in reads.tried or (
                     is_class and hasattr(type(value), name)
                 )
                 if tried and not homes:
                     self.note(attribute, value, name)
-                elif asks or (homes and not is_class) or name in reads.constants:
+                elif asks or (homes and not is_class) or name in reads.constants or paired:
                     self.note_own(value, own, name)
                 if not (homes or is_class or is_file) and (asks or f".{name}" in reads.tried):
                     self.note(attribute, kind, name)
@@ -459,9 +467,12 @@ class Names(Noted):
         """Take in what an object has from its class; of methods, those of bases as well."""
         for home in homes if "super" in reads.globals else homes[:1]:
             part = vars(home)[name]
-            found = attribute(kind, name)
+            found = ABSENT if is_followed(part) else attribute(kind, name)
             first = home is homes[0] and found is not ABSENT and found is attribute(kind, name)
-            self.note(attribute if first else item, kind if first else vars(home), name)
+            for table in () if first else kind.__mro__[: kind.__mro__.index(home) + 1]:
+                self.note(item, vars(table), name)
+            if first:
+                self.note(attribute, kind, name)
             if isinstance(part, types.FunctionType):
                 self.method(part, () if value is kind else (value,), reads, fn)
                 if is_installed(part) and is_users(kind) and not self.again(value, part):
@@ -479,12 +490,13 @@ class Names(Noted):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):
                 self.look(name, part.__get__(None if value is kind else value), reads, fn)
-            elif is_data(part) and value is not kind:  # a slot
+            elif is_data(part) and value is not kind and not is_followed(part):  # a slot
                 self.look(name, self.note(attribute, value, name), reads, fn)
+            elif hasattr(part, "__get__") and value is not kind:
+                self.look(None, part, reads, fn)
+                self.look(None, value, reads, fn)  # which it may give to others
             else:
                 self.look(name, part, reads, fn)
-                if hasattr(part, "__get__") and value is not kind and not is_data(part):
-                    self.look(None, value, reads, fn)  # which it may give to others
 
     def method(self, part: Any, args: tuple[Any, ...], reads: Reads, fn: Any) -> None:
         """Take in a method and its object, if it is the user's."""

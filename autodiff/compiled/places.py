@@ -29,6 +29,17 @@ def attribute(owner: Any, name: str) -> Any:
         return ABSENT
 
 
+def plain(thing: Any, name: str) -> Any:
+    """What an object has by a name, without what a class of the user's may do to find it."""
+    asks = (attribute(type(thing), key) for key in ("__getattr__", "__getattribute__"))
+    if not any(isinstance(part, types.FunctionType) for part in asks):
+        return attribute(thing, name)
+    try:
+        return object.__getattribute__(thing, name)
+    except AttributeError:
+        return ABSENT
+
+
 def held(holder: Any, _: Any = None) -> Any:
     """What a variable of contexts, or a weak reference, stands for."""
     return holder.get(ABSENT) if isinstance(holder, contextvars.ContextVar) else holder()

@@ -82,6 +82,7 @@ class Reads(NamedTuple):
     puts: frozenset[str | int]  # attributes that it sets
     sets: frozenset[str | int]  # constant keys that it sets
     stores: frozenset[str | int]  # names of a file's, or of a function around it, that it sets
+    pairs: frozenset[str | int]  # "x.scale", which x may come to have
     tried: frozenset[str | int]  # "x.scale" where it may catch that x has none, ".scale" of any
     counted: frozenset[str | int]  # attributes and a file's names that it adds to, and no more
     otherwise: frozenset[str | int]  # those that it looks at or sets otherwise
@@ -166,8 +167,9 @@ def reads_of(code: types.CodeType) -> Reads:
         if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
             found["computed"].add(name)
         (use, used), (then, _) = steps[after : after + 2]
-        if use == "attribute" and catching:
-            found["tried"].add(f"{name}.{used}")
+        if use == "attribute":
+            found["pairs"].add(f"{name}.{used}")
+            found["tried"].update([f"{name}.{used}"] if catching else ())
         if use not in ("attribute", "put", *STORES) and then != "put item":
             found["operated"].add(name)
         if use == "constant" and then == "item":

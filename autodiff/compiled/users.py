@@ -30,6 +30,11 @@ def is_data(part: Any) -> bool:
     return hasattr(type(part), "__set__")
 
 
+def is_followed(part: Any) -> bool:
+    """Whether a descriptor is of a class of the user's, whose `__get__` is looked into."""
+    return is_users(type(part)) and hasattr(type(part), "__get__")
+
+
 def is_file(value: Any) -> bool:
     """Whether a value is an installed file of Python, which no script replaces."""
     return isinstance(value, types.ModuleType) and is_installed(value)
@@ -92,7 +97,9 @@ def of_language(thing: Any) -> bool:
 
 def keeps(value: Any, names: frozenset[Any], operated: bool) -> bool:
     """Whether methods of the language's may look at what an object has."""
-    methods = [attribute(type(value), name) for name in names if isinstance(name, str)]
+    methods = (
+        vars(home)[name] for home in type(value).__mro__ for name in names & vars(home).keys()
+    )
     found = any(
         isinstance(method, types.FunctionType) and of_language(method) for method in methods
     )
