@@ -31,8 +31,8 @@ def attribute(owner: Any, name: str) -> Any:
 
 def plain(thing: Any, name: str) -> Any:
     """What an object has by a name, without what a class of the user's may do to find it."""
-    asks = (attribute(type(thing), key) for key in ("__getattr__", "__getattribute__"))
-    if not any(isinstance(part, types.FunctionType) for part in asks):
+    asked = getattr(type(thing), "__getattr__", None), type(thing).__getattribute__
+    if types.FunctionType not in map(type, asked):
         return attribute(thing, name)
     try:
         return object.__getattribute__(thing, name)

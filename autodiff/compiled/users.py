@@ -97,12 +97,9 @@ def of_language(thing: Any) -> bool:
 
 def keeps(value: Any, names: frozenset[Any], operated: bool) -> bool:
     """Whether methods of the language's may look at what an object has."""
-    methods = (
-        vars(home)[name] for home in type(value).__mro__ for name in names & vars(home).keys()
-    )
-    found = any(
-        isinstance(method, types.FunctionType) and of_language(method) for method in methods
-    )
+    homes = [vars(home) for home in type(value).__mro__ if home is not object]
+    methods = [home[name] for home in homes for name in names & home.keys()]
+    found = any(isinstance(part, types.FunctionType) and of_language(part) for part in methods)
     return found or (operated and of_language(type(value)))
 
 
