@@ -475,9 +475,23 @@ def a_count_that_is_begun_anew() -> Any:
     return fn, lambda: meter.n
 
 
+def an_attribute_that_a_module_sets_its_way() -> Any:
+    class Own(nn.Module):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value * 2 if name == "last" else value)
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.last = x.detach()
+            return x * 2
+
+    own = Own()
+    return own, lambda: own.last
+
+
 RUN = (
     *(objects_that_add_themselves, an_attribute_of_a_parameter, a_count_that_is_begun_anew),
     *(what_getattr_does, an_object_that_has_any_attribute),
+    an_attribute_that_a_module_sets_its_way,
 )
 EAGER = (
     *(what_a_descriptor_sets, what_a_descriptor_keeps, what_a_descriptor_does_when_it_is_asked),

@@ -401,10 +401,10 @@ class Names(Noted):
             asks = True
             self.look(None, self.note(item, own, "__getattr__"), reads, fn)
         for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
-            setter, owner = (setattr, value) if is_class else (setitem, own)
+            setter, owner = (type.__setattr__, value) if is_class else (setitem, own)
             self.put(setter, owner, item, own, put)
             if not is_class and not is_file and not is_ours(kind):
-                self.put(setattr, kind, item, vars(kind), put)
+                self.put(type.__setattr__, kind, item, vars(kind), put)
         for put in map(str, reads.puts):  # what setting one calls
             part = next((vars(home)[put] for home in kind.__mro__ if put in vars(home)), None)
             if isinstance(part, property):

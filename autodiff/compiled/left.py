@@ -80,7 +80,8 @@ class Left:
             elif name and isinstance(thing, Module):
                 if not (is_plain(now) and same(now, was)):
                     self.of_modules.add((thing, name))
-                    self.take(setattr, thing, (item, vars(thing), name, was), now, recorder)
+                    found = item, vars(thing), name, was
+                    self.take(Module.__setattr__, thing, found, now, recorder)  # no class's own
             elif now is not was:
                 others.append(thing)
         for setter, thing, row in names.puts.values():
@@ -111,7 +112,7 @@ class Left:
     def put_behind(self, counted: list[Any], only_set: list[Any], recorder: Recorder) -> None:
         """Take in what a run sets behind what it carries on, whose values come first."""
         for _, module, name, now in self.set_at:
-            self.put.append((setattr, module, name))
+            self.put.append((Module.__setattr__, module, name))
             self.values.append(now)
         for thing, (place, table, key, was), now in counted:
             self.counts.append(Place(count, thing, place, table, key, None))

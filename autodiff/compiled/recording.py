@@ -19,6 +19,7 @@ from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_node
 from autodiff.compiled.state import NONE, State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
+from autodiff.nn.module import Module
 from autodiff.node import AccumulateGrad, Node, Pending, mode
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
@@ -396,7 +397,7 @@ class Recording:
                 event.leaf.grad = event.value
         for begun, module, flag, value in self.left.set_at:
             if begun <= source:
-                setattr(module, flag, value)
+                Module.__setattr__(module, flag, value)
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         if failure[0] == lib.AD_BAD_ARG and name in REFUSED:
