@@ -10,6 +10,7 @@
  *   vd_load_f32(p)         VD_W floats as doubles
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   gather(p, at)          p[at[lane]], or 0 where the int32_t at[lane] is negative
+ *   vf_of_16(p, at)        p[lowest 4 bits of the integer at[lane]]
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
  *   fma_exact(a, b, c)     the same, rounded once everywhere, for code that is wrong otherwise
@@ -108,6 +109,7 @@ AD_SIMD vfi vfi_and(vfi a, vfi b) { return a & b; }
 AD_SIMD vfi vfi_or(vfi a, vfi b) { return a | b; }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return a ^ b; }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return a << n; }
+AD_SIMD vf vf_of_16(const float *p, vfi at) { return p[at & 15]; }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return a >> n; }
 
 /* ---- double ---- */
