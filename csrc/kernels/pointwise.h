@@ -167,8 +167,9 @@ static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y) 
     for (; POW_IN_FLOATS && i <= n - POW_VECTORS * VF_W; i += POW_VECTORS * VF_W) {
         vf a[POW_VECTORS], b[POW_VECTORS], r[POW_VECTORS];
         mf right[POW_VECTORS];
-        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) a[k] = vf_load(x + i + k * VF_W),
-                                                        b[k] = vf_load(y + i + k * VF_W);
+        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) {
+            a[k] = vf_load(x + i + k * VF_W), b[k] = vf_load(y + i + k * VF_W);
+        }
         vf_pow_each(a, b, r, right, POW_VECTORS);
         mf all = right[0];
         AD_UNROLL for (int k = 1; k < POW_VECTORS; k++) all = mf_and(all, right[k]);
