@@ -25,6 +25,7 @@
  *   vf_load_f16, vf_store_f16  of float16 in memory; where VF_F16 is defined and, when asked, true
  *   bits, of_bits          the same lanes as integers, and back
  *   vXi_set1, vXi_add, vXi_sub, vXi_and, vXi_or, vXi_xor, vXi_shl, vXi_shr (logical, by a constant)
+ *   vXi_odd                a mask for select alone: the lanes whose lowest bit is set
  *
  * Every operation but fma gives the same bits in every file (of a nan, only that it is one). */
 #ifndef AD_SIMD_H
@@ -109,6 +110,7 @@ AD_SIMD vfi vfi_and(vfi a, vfi b) { return a & b; }
 AD_SIMD vfi vfi_or(vfi a, vfi b) { return a | b; }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return a ^ b; }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return a << n; }
+AD_SIMD mf vfi_odd(vfi a) { return a & 1; }
 AD_SIMD vf vf_of_16(const float *p, vfi at) { return p[at & 15]; }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return a >> n; }
 
@@ -178,6 +180,7 @@ AD_SIMD vdi vdi_and(vdi a, vdi b) { return a & b; }
 AD_SIMD vdi vdi_or(vdi a, vdi b) { return a | b; }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return a ^ b; }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return a << n; }
+AD_SIMD md vdi_odd(vdi a) { return a & 1; }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return a >> n; }
 
 #endif
