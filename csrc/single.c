@@ -1,6 +1,6 @@
-/* single.c: programs of one instruction (of narrow integers, two) whose operands lie in runs of memory. The
- * kernel goes from memory to memory, run by run: no registers, and no copies of a number that meets a whole
- * run. */
+/* single.c: programs of one instruction or none (of narrow integers, two) whose operands lie in runs of
+ * memory. The kernel goes from memory to memory, run by run: no registers, and no copies of a number that
+ * meets a whole run. */
 #include "loop.h"
 
 enum {
@@ -23,6 +23,7 @@ typedef struct single {
     uint64_t numbers[3]; /* those that had to be converted */
     ad_pw_fn *kernel;
     ad_compare_fn *compare;         /* instead of it, or NULL */
+    ad_store_fn *convert;           /* instead of both, or NULL */
     int64_t block;                  /* elements that are staged at once */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
     bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
@@ -86,7 +87,9 @@ static bool choose_kernel(single *s, int arity) {
 /* ---- running it ---- */
 
 static void run_kernel(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
-    if (s->compare)
+    if (s->convert)
+        s->convert(n, dst, 1, a);
+    else if (s->compare)
         s->compare(n, (uint8_t *)dst, a, b);
     else
         s->kernel(n, dst, a, b, c);
@@ -188,6 +191,19 @@ static bool set_up(single *s) {
         if (!set_source(s, k, regs[k])) return false;
     for (int k = arity; k < 3; k++) s->in[k] = s->in[0];
     return choose_kernel(s, arity);
+}
+
+/* A program of no instruction converts an operand: one that might lie in a register. */
+static bool set_up_conversion(single *s) {
+    const ad_loop *l = s->loop;
+    const int reg = l->program->out_regs[0];
+    const ad_operand *o = &l->in[reg];
+    if (l->program->n_out != 1 || reg >= l->program->n_in || o->uniform || o->strides[0] != 1 ||
+        !ad_is_native(o, o->type))
+        return false;
+    for (int k = 0; k < 3; k++) s->in[k] = (source){o->data, o->strides, o->size};
+    s->convert = ad_cpu->pw->store[o->type][l->out[0].dtype];
+    return true;
 }
 
 /* An instruction on narrow integers as one that has a kernel: of two operands, where register -1 is `number`.
@@ -330,10 +346,11 @@ static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) 
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
     const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
-    if (!p->last_only || p->divides || (p->n_code != 1 && !whole)) return false;
+    if ((p->n_code && !p->last_only) || p->divides || (p->n_code > 1 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
     single s = {.loop = l, .block = AD_BLOCK, .rows = 1, .pieces = 1, .rows_per = 1};
-    if (p->n_code != 1 || !set_up(&s)) return whole && run_narrow(l, stream);
+    if (p->n_code ? p->n_code != 1 || !set_up(&s) : !set_up_conversion(&s))
+        return whole && run_narrow(l, stream);
     run_all(&s, stream);
     return true;
 }

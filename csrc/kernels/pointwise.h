@@ -164,18 +164,18 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 /* pow of the first elements, vectors in step; tells of how many. */
 static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y) {
     int64_t i = 0;
-    for (; i <= n - POW_VECTORS * VF_W; i += POW_VECTORS * VF_W) {
-        vf a[POW_VECTORS], b[POW_VECTORS];
-        int rare = 0;
+    for (; POW_IN_FLOATS && i <= n - POW_VECTORS * VF_W; i += POW_VECTORS * VF_W) {
+        vf a[POW_VECTORS], b[POW_VECTORS], r[POW_VECTORS];
+        mf right[POW_VECTORS];
         AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) {
             a[k] = vf_load(x + i + k * VF_W), b[k] = vf_load(y + i + k * VF_W);
-            rare |= vf_pow_is_rare(a[k], b[k]);
         }
-        if (__builtin_expect(rare, 0))
-            for (int k = 0; k < POW_VECTORS; k++) a[k] = vf_pow_rare(a[k], b[k]);
-        else
-            vf_pow_each(a, b, a, POW_VECTORS);
-        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) vf_store(d + i + k * VF_W, a[k]);
+        vf_pow_each(a, b, r, right, POW_VECTORS);
+        mf all = right[0];
+        AD_UNROLL for (int k = 1; k < POW_VECTORS; k++) all = mf_and(all, right[k]);
+        if (__builtin_expect(mf_any(mf_not(all)), 0))
+            AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) r[k] = vf_pow_rest(a[k], b[k], r[k], right[k]);
+        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) vf_store(d + i + k * VF_W, r[k]);
     }
     return i;
 }

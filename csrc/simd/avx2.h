@@ -119,6 +119,13 @@ AD_SIMD vfi vfi_or(vfi a, vfi b) { return _mm256_or_si256(a, b); }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return _mm256_xor_si256(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return _mm256_slli_epi32(a, n); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm256_srli_epi32(a, n); }
+AD_SIMD mf vfi_odd(vfi a) { return vf_of_bits(vfi_shl(a, 31)); }
+/* One instruction looks at 3 bits; the 4th chooses as a sign. */
+AD_SIMD vf vf_of_16(const float *p, vfi at) {
+    const vf low = _mm256_permutevar8x32_ps(vf_load(p), at),
+             high = _mm256_permutevar8x32_ps(vf_load(p + 8), at);
+    return vf_select(vf_of_bits(vfi_shl(at, 28)), high, low);
+}
 
 /* Of float16, where the CPU converts it: VF_F16. */
 #define VF_F16 ad_has_f16c
@@ -208,5 +215,6 @@ AD_SIMD vdi vdi_or(vdi a, vdi b) { return _mm256_or_si256(a, b); }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return _mm256_xor_si256(a, b); }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return _mm256_slli_epi64(a, n); }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return _mm256_srli_epi64(a, n); }
+AD_SIMD md vdi_odd(vdi a) { return vd_of_bits(vdi_shl(a, 63)); }
 
 #endif

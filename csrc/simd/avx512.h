@@ -122,6 +122,8 @@ AD_SIMD vfi vfi_or(vfi a, vfi b) { return _mm512_or_si512(a, b); }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return _mm512_xor_si512(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
+AD_SIMD mf vfi_odd(vfi a) { return _mm512_test_epi32_mask(a, vfi_set1(1)); }
+AD_SIMD vf vf_of_16(const float *p, vfi at) { return _mm512_permutexvar_ps(at, vf_load(p)); }
 
 #define VF_F16 true
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
@@ -225,6 +227,7 @@ AD_SIMD vdi vdi_and(vdi a, vdi b) { return _mm512_and_si512(a, b); }
 AD_SIMD vdi vdi_or(vdi a, vdi b) { return _mm512_or_si512(a, b); }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return _mm512_xor_si512(a, b); }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return _mm512_slli_epi64(a, (unsigned)n); }
+AD_SIMD md vdi_odd(vdi a) { return _mm512_test_epi64_mask(a, vdi_set1(1)); }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return _mm512_srli_epi64(a, (unsigned)n); }
 
 AD_SIMD vd vd_flip(vd x, vd sign) {

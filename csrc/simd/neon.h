@@ -87,6 +87,12 @@ AD_SIMD vfi vfi_or(vfi a, vfi b) { return vorrq_u32(a, b); }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return veorq_u32(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
+AD_SIMD mf vfi_odd(vfi a) { return vtstq_u32(a, vfi_set1(1)); }
+AD_SIMD vf vf_of_16(const float *p, vfi at) { /* by bytes */
+    const uint8x16x4_t table = vld1q_u8_x4((const uint8_t *)p);
+    const vfi bytes = vmlaq_n_u32(vfi_set1(0x03020100), vfi_and(at, vfi_set1(15)), 0x04040404);
+    return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)));
+}
 
 #define VF_F16 true
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
@@ -158,5 +164,6 @@ AD_SIMD vdi vdi_or(vdi a, vdi b) { return vorrq_u64(a, b); }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return veorq_u64(a, b); }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return vshlq_u64(a, vdupq_n_s64(n)); }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return vshlq_u64(a, vdupq_n_s64(-n)); }
+AD_SIMD md vdi_odd(vdi a) { return vtstq_u64(a, vdi_set1(1)); }
 
 #endif

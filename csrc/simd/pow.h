@@ -46,13 +46,11 @@ AD_SIMD vd vd_pow(vd x, vd y) {
     p_low = vd_select(vd_lt(vd_abs(p), vd_set1(800)), p_low, vd_zero());
     return vd_pow_finish(x, y, vd_exp_sum(p, p_low, vd_set1(1)));
 }
-/* |x|^y of n vectors of doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
- * precise as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,
+/* x^y by 2^(y log2 x) of a vector of floats, for x positive and finite; neither step is as precise as f64,
+ * but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,
  * 0.0295], p of degree 4: 2^-37; 2^r on [-1/2, 1/2] of degree 7: 2^-34. Past the limits f32 is 0 or infinite.
- * One takes so long that a CPU sees too few others begin meanwhile: they go in step. */
-enum { POW_VECTORS = 2, POW_PARTS = POW_VECTORS * VF_W / VD_W };
-#define EACH_PART AD_UNROLL for (int i = 0; i < n; i++)
-AD_SIMD void vd_rough_pow(const vd *x, const vd *y, vd *r, const int n) {
+ */
+AD_SIMD vf vf_pow_by_doubles(vf x, vf y) {
     static const double P[] = {2.885390081790141, 0.9617966732842077, 0.577083594453872, 0.411672219047628,
                                0.34073833170687545};
     static const double E[] = {1.0,
@@ -64,37 +62,108 @@ AD_SIMD void vd_rough_pow(const vd *x, const vd *y, vd *r, const int n) {
                                0.00015469291143931172,
                                1.5201918808317033e-05};
     const vd one = vd_set1(1), integer = vd_set1(VD_INTEGER);
-    vd k[POW_PARTS], s[POW_PARTS], p[POW_PARTS], t[POW_PARTS];
-    EACH_PART s[i] = vd_split(x[i], &k[i]);
-    EACH_PART s[i] = vd_div(vd_sub(s[i], one), vd_add(s[i], one));
-    EACH_PART p[i] = vd_poly(vd_mul(s[i], s[i]), P, AD_LENGTH(P));
-    EACH_PART p[i] = vd_mul(y[i], vd_fma(s[i], p[i], k[i]));
-    EACH_PART p[i] = vd_max(vd_set1(-200), vd_min(vd_set1(200), p[i]));
-    EACH_PART t[i] = vd_add(p[i], integer);
-    EACH_PART p[i] = vd_sub(p[i], vd_sub(t[i], integer));
-    EACH_PART r[i] = vd_poly(p[i], E, AD_LENGTH(E));
-    EACH_PART r[i] = vd_mul(r[i], vd_of_bits(vdi_add(vdi_shl(vd_bits(t[i]), 52), vd_bits(one))));
-}
-/* Right where 0 < x < inf and y is finite. */
-AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *r, const int n) {
-    const int parts = VF_W / VD_W;
-    vd a[POW_PARTS], b[POW_PARTS];
-    AD_UNROLL for (int i = 0; i < n * parts; i++) {
-        a[i] = vf_widen(x[i / parts], i % parts);
-        b[i] = vf_widen(y[i / parts], i % parts);
+    vd parts[VF_W / VD_W];
+    AD_UNROLL for (int i = 0; i < VF_W / VD_W; i++) {
+        vd k, m = vd_split(vf_widen(x, i), &k), s = vd_div(vd_sub(m, one), vd_add(m, one));
+        vd p = vd_fma(s, vd_poly(vd_mul(s, s), P, AD_LENGTH(P)), k);
+        p = vd_max(vd_set1(-200), vd_min(vd_set1(200), vd_mul(vf_widen(y, i), p)));
+        vd t = vd_add(p, integer), r = vd_poly(vd_sub(p, vd_sub(t, integer)), E, AD_LENGTH(E));
+        parts[i] = vd_mul(r, vd_power(t, 1));
     }
-    vd_rough_pow(a, b, a, n * parts);
-    AD_UNROLL for (int i = 0; i < n; i++) r[i] = vf_narrow(a + i * parts);
+    return vf_narrow(parts);
 }
-AD_SIMD vf vf_pow_usual(vf x, vf y) {
-    vf_pow_each(&x, &y, &x, 1);
-    return x;
+
+/* The usual way, of n vectors in step, as one takes so long that a CPU sees too few others begin meanwhile:
+ * in sums of two floats, with tables of 16. x = 2^k m, m in [0.703, 1.406). c is near 1/m, and of so few bits
+ * that r = c m - 1 is exact: |r| < 0.0343, log2 x = k - log2 c + log2(1 + r). -log2 c is a number whose sum
+ * with k is exact, and what that lacks. */
+#if VF_W > 1 || defined(__FP_FAST_FMAF)
+enum { POW_IN_FLOATS = 1 };
+#else
+enum { POW_IN_FLOATS = 0 }; /* there is no FMA */
+#endif
+enum { POW_VECTORS = 2 };
+#define EACH AD_UNROLL for (int i = 0; i < n; i++)
+AD_SIMD void vf_log2_sum(const vf *x, vf *high, vf *low, const int n) {
+    static const float C[] = {1.375f,   1.34375f,  1.28125f,  1.21875f, 1.1875f, 1.15625f,
+                              1.09375f, 1.0625f,   1.03125f,  1.0f,     0.9375f, 0.890625f,
+                              0.84375f, 0.796875f, 0.765625f, 0.71875f};
+    static const float LOG[] = {-0.4594345f,   -0.4262619f,  -0.35755157f, -0.2854004f,
+                                -0.2479248f,   -0.20944977f, -0.12928009f, -0.08746338f,
+                                -0.044395447f, 0.0f,         0.09310913f,  0.16710663f,
+                                0.24510956f,   0.32757568f,  0.38529205f,  0.47644043f};
+    static const float LOG_LOW[] = {
+        2.89064e-06f,    -2.8528466e-06f, -4.2991104e-07f, -1.8282373e-06f, -2.708756e-06f,
+        -3.5975625e-06f, -2.926613e-06f,  5.376559e-07f,   1.3274189e-06f,  0.0f,
+        2.735321e-07f,   3.3574172e-06f,  2.939731e-06f,   -1.0255652e-06f, -1.8973378e-06f,
+        -2.3857444e-06f};
+    /* 2 (log(1 + r) - r + r^2/2) / r^3: 2^-42 */
+    static const float P[] = {0.6666667f, -0.49999982f, 0.79999924f, -0.6675434f, 0.5725088f};
+    const vfi least = vfi_set1(0x3f340000);
+    const vf log2_e = vf_set1(1.442695f), log2_e_low = vf_set1(1.925963e-08f);
+    vfi bits[POW_VECTORS];
+    vf k[POW_VECTORS], r[POW_VECTORS], w[POW_VECTORS], a[POW_VECTORS], b[POW_VECTORS];
+    EACH {
+        bits[i] = vfi_sub(vf_bits(x[i]), least);
+        const vfi e = vfi_shr(vfi_add(bits[i], vfi_set1(127u << 23)), 23);
+        k[i] = vf_sub(vf_of_bits(vfi_or(e, vf_bits(vf_set1(0x1p23f)))), vf_set1(0x1p23f + 127));
+        r[i] = vf_of_bits(vfi_add(vfi_and(bits[i], vfi_set1(0x007fffff)), least));
+        bits[i] = vfi_shr(bits[i], 19);
+    }
+    EACH r[i] = vf_fma_exact(r[i], vf_of_16(C, bits[i]), vf_set1(-1));
+    EACH k[i] = vf_add(k[i], vf_of_16(LOG, bits[i]));
+    EACH { /* log(1 + r) = a + low, w = r^2/2 */
+        const vf half = vf_mul(r[i], vf_set1(0.5f));
+        w[i] = vf_mul(half, r[i]), a[i] = vf_sub(r[i], w[i]);
+        low[i] = vf_sub(vf_sub(vf_sub(r[i], a[i]), w[i]), vf_fma_exact(half, r[i], vf_neg(w[i])));
+    }
+    EACH {
+        const vf near = vf_fma(vf_set1(P[1]), r[i], vf_set1(P[0]));
+        const vf p = vf_fma(vf_fma(vf_set1(P[4]), r[i], vf_set1(P[3])), r[i], vf_set1(P[2]));
+        low[i] = vf_fma(vf_mul(w[i], r[i]), vf_fma(p, w[i], near), low[i]);
+    }
+    EACH b[i] = vf_mul(a[i], log2_e), high[i] = vf_add(k[i], b[i]);
+    EACH a[i] = vf_fma(a[i], log2_e_low, vf_fma_exact(a[i], log2_e, vf_neg(b[i])));
+    EACH a[i] = vf_add(a[i], vf_of_16(LOG_LOW, bits[i]));
+    EACH low[i] = vf_fma(low[i], log2_e, vf_add(a[i], vf_add(vf_sub(k[i], high[i]), b[i])));
 }
-static __attribute__((noinline)) vf vf_pow_rare(vf x, vf y) {
+/* Tells where it is right: of positive normal numbers whose power is normal. 2^p = 2^k 2^(j/16) 2^r, |r| <
+ * 1/31; 2^(j/16) is a number, whose bits are those of SCALE and j 2^19, times 1 + REST. */
+AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *power, mf *right, const int n) {
+    static const float SCALE[] = {0x1.000000p+0f, 0x1.fb5586p-1f, 0x1.f72b84p-1f, 0x1.f387a6p-1f,
+                                  0x1.f06fe0p-1f, 0x1.edea64p-1f, 0x1.ebfdaep-1f, 0x1.eab07ep-1f,
+                                  0x1.ea09e6p-1f, 0x1.ea1148p-1f, 0x1.eace54p-1f, 0x1.ec4918p-1f,
+                                  0x1.ee89fap-1f, 0x1.f199bep-1f, 0x1.f5818ep-1f, 0x1.fa4afap-1f};
+    static const float REST[] = {
+        0.0f,           4.628547e-08f,  -1.19921575e-08f, 4.7297824e-08f, 3.193418e-08f,
+        3.6210572e-08f, -3.099072e-08f, -7.475213e-09f,   1.7114271e-08f, -3.0476834e-08f,
+        5.233334e-09f,  6.1075918e-09f, -1.4719605e-08f,  -5.258795e-09f, -6.1282597e-09f,
+        5.1406093e-09f};
+    static const float E[] = {0.6931472f, 0.2402265f, 0.055505946f, 0.009618392f}; /* (2^r - 1) / r: 2^-38 */
+    const vf sixteenth = vf_set1(0x1.8p19f); /* added to a number rounds it to that */
+    vf high[POW_VECTORS], low[POW_VECTORS], t[POW_VECTORS], k[POW_VECTORS], r[POW_VECTORS];
+    vf_log2_sum(x, high, low, n);
+    EACH t[i] = vf_fma(y[i], vf_add(high[i], low[i]), sixteenth), k[i] = vf_sub(sixteenth, t[i]);
+    EACH right[i] = mf_and(vf_le(vf_set1(0x1p-126f), x[i]), vf_lt(x[i], vf_set1(INFINITY)));
+    EACH right[i] = mf_and(right[i], vf_lt(vf_abs(k[i]), vf_set1(126)));
+    EACH r[i] = vf_fma(y[i], low[i], vf_fma_exact(y[i], high[i], k[i]));
+    EACH {
+        const vf p = vf_fma(r[i], vf_fma(r[i], vf_set1(E[3]), vf_set1(E[2])), vf_set1(E[1]));
+        k[i] = vf_fma(vf_mul(r[i], r[i]), p, vf_of_16(REST, vf_bits(t[i])));
+    }
+    EACH t[i] = vf_of_bits(vfi_add(vfi_shl(vf_bits(t[i]), 19), vf_bits(vf_of_16(SCALE, vf_bits(t[i])))));
+    EACH power[i] = vf_fma(t[i], vf_fma(r[i], vf_set1(E[0]), k[i]), t[i]);
+}
+#undef EACH
+/* x^y of any numbers, from what vf_pow_each made of them. */
+static __attribute__((noinline)) vf vf_pow_rest(vf x, vf y, vf r, mf right) {
     const vf one = vf_set1(1), zero = vf_zero(), inf = vf_set1(INFINITY);
-    vf a = vf_abs(x), half = vf_mul(y, vf_set1(0.5f)), r = vf_pow_usual(a, y);
-    vf end = vf_mul(y, vf_select(vf_eq(a, zero), vf_neg(inf), inf));
-    r = vf_select(mf_or(vf_eq(a, zero), vf_eq(a, inf)), vf_select(vf_lt(end, zero), zero, end), r);
+    const vf a = vf_abs(x), half = vf_mul(y, vf_set1(0.5f));
+    if (POW_IN_FLOATS && mf_any(vf_lt(x, zero))) vf_pow_each(&a, &y, &r, &right, 1);
+    const mf at_end = mf_or(vf_eq(a, zero), vf_eq(a, inf));
+    if (mf_any(mf_not(mf_or(right, at_end)))) r = vf_select(right, r, vf_pow_by_doubles(a, y));
+    const vf end = vf_mul(y, vf_select(vf_eq(a, zero), vf_neg(inf), inf));
+    r = vf_select(at_end, vf_select(vf_lt(end, zero), zero, end), r);
     mf integer = vf_eq(vf_floor(y), y), odd = mf_and(integer, vf_ne(vf_floor(half), half));
     r = vf_select(mf_and(vf_eq(a, one), vf_eq(y, y)), one, r);
     r = vf_select(odd, vf_flip(r, x), r);
@@ -102,10 +171,9 @@ static __attribute__((noinline)) vf vf_pow_rare(vf x, vf y) {
     r = vf_select(mf_or(undefined, vf_ne(x, x)), vf_set1(NAN), r);
     return vf_select(mf_or(vf_eq(y, zero), vf_eq(x, one)), one, r);
 }
-AD_SIMD int vf_pow_is_rare(vf x, vf y) {
-    const vf inf = vf_set1(INFINITY);
-    return mf_any(mf_not(mf_and(mf_and(vf_lt(vf_zero(), x), vf_lt(x, inf)), vf_lt(vf_abs(y), inf))));
-}
-AD_SIMD vf vf_pow(vf x, vf y) {
-    return __builtin_expect(vf_pow_is_rare(x, y), 0) ? vf_pow_rare(x, y) : vf_pow_usual(x, y);
+static __attribute__((noinline)) vf vf_pow(vf x, vf y) {
+    vf r = x;
+    mf right = vf_lt(x, x);
+    if (POW_IN_FLOATS) vf_pow_each(&x, &y, &r, &right, 1);
+    return vf_pow_rest(x, y, r, right);
 }

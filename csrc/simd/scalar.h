@@ -10,6 +10,7 @@
  *   vd_load_f32(p)         VD_W floats as doubles
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   gather(p, at)          p[at[lane]], or 0 where the int32_t at[lane] is negative
+ *   vf_of_16(p, at)        p[lowest 4 bits of the integer at[lane]]
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
  *   fma_exact(a, b, c)     the same, rounded once everywhere, for code that is wrong otherwise
@@ -24,6 +25,7 @@
  *   vf_load_f16, vf_store_f16  of float16 in memory; where VF_F16 is defined and, when asked, true
  *   bits, of_bits          the same lanes as integers, and back
  *   vXi_set1, vXi_add, vXi_sub, vXi_and, vXi_or, vXi_xor, vXi_shl, vXi_shr (logical, by a constant)
+ *   vXi_odd                a mask for select alone: the lanes whose lowest bit is set
  *
  * Every operation but fma gives the same bits in every file (of a nan, only that it is one). */
 #ifndef AD_SIMD_H
@@ -108,6 +110,8 @@ AD_SIMD vfi vfi_and(vfi a, vfi b) { return a & b; }
 AD_SIMD vfi vfi_or(vfi a, vfi b) { return a | b; }
 AD_SIMD vfi vfi_xor(vfi a, vfi b) { return a ^ b; }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return a << n; }
+AD_SIMD mf vfi_odd(vfi a) { return a & 1; }
+AD_SIMD vf vf_of_16(const float *p, vfi at) { return p[at & 15]; }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return a >> n; }
 
 /* ---- double ---- */
@@ -176,6 +180,7 @@ AD_SIMD vdi vdi_and(vdi a, vdi b) { return a & b; }
 AD_SIMD vdi vdi_or(vdi a, vdi b) { return a | b; }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return a ^ b; }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return a << n; }
+AD_SIMD md vdi_odd(vdi a) { return a & 1; }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return a >> n; }
 
 #endif

@@ -54,8 +54,6 @@ AD_SIMD vd vd_trig_reduce(vd x, vd *low, vdi *quadrant) {
     return r;
 }
 
-AD_SIMD mf vf_is_odd(vfi quadrant) { return vf_ne(vf_of_bits(vfi_shr(vfi_shl(quadrant, 31), 1)), vf_zero()); }
-AD_SIMD md vd_is_odd(vdi quadrant) { return vd_ne(vd_of_bits(vdi_shr(vdi_shl(quadrant, 63), 1)), vd_zero()); }
 /* sin of the angle r + quadrant pi/2.
  * sin r = r + r^3 p(r^2), p of degree 2: 2^-28; cos r = 1 - r^2/2 + r^4 q(r^2), q of degree 2: 2^-33 */
 AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
@@ -64,7 +62,7 @@ AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
     vf z = vf_mul(r, r);
     vf s = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r);
     vf c = vf_fma(vf_mul(z, z), vf_poly(z, Q, AD_LENGTH(Q)), vf_fma(z, vf_set1(-0.5f), vf_set1(1)));
-    return vf_flip(vf_select(vf_is_odd(quadrant), c, s), vf_of_bits(vfi_shl(quadrant, 30)));
+    return vf_flip(vf_select(vfi_odd(quadrant), c, s), vf_of_bits(vfi_shl(quadrant, 30)));
 }
 /* The degrees are 5 (2^-57) and 5 (2^-64). */
 AD_SIMD void vd_sin_cos(vd r, vd low, vd *sine, vd *cosine) {
@@ -80,7 +78,7 @@ AD_SIMD void vd_sin_cos(vd r, vd low, vd *sine, vd *cosine) {
 AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
     vd s, c;
     vd_sin_cos(r, low, &s, &c);
-    return vd_flip(vd_select(vd_is_odd(quadrant), c, s), vd_of_bits(vdi_shl(quadrant, 62)));
+    return vd_flip(vd_select(vdi_odd(quadrant), c, s), vd_of_bits(vdi_shl(quadrant, 62)));
 }
 AD_SIMD vf vf_sin(vf x) {
     vfi quadrant;
@@ -110,14 +108,14 @@ AD_SIMD vf vf_tan(vf x) {
     vfi quadrant;
     vf r = vf_trig_reduce(vf_abs(x), &quadrant), z = vf_mul(r, r);
     vf t = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r), one = vf_set1(1);
-    mf odd = vf_is_odd(quadrant);
+    mf odd = vfi_odd(quadrant);
     return vf_flip(vf_div(vf_select(odd, vf_neg(one), t), vf_select(odd, t, one)), x);
 }
 AD_SIMD vd vd_tan(vd x) {
     vdi quadrant;
     vd low, s, c, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
     vd_sin_cos(r, low, &s, &c);
-    md odd = vd_is_odd(quadrant);
+    md odd = vdi_odd(quadrant);
     return vd_flip(vd_div(vd_select(odd, vd_neg(c), s), vd_select(odd, s, c)), x);
 }
 
