@@ -42,6 +42,7 @@ def declarations() -> str:
     ours = [
         'extern "Python" void ad_release_owner(void *);',
         'extern "Python" void ad_tape_notice(int);',
+        "int ad_held_start(intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
@@ -77,7 +78,7 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"\n#include "gil.h"\n#include "capsule.h"',
+        '#include "autodiff.h"\n#include "held.h"\n#include "gil.h"\n#include "capsule.h"',
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 else:
     TensorMethods = object
 
-_gc = ffi.gc
-_free = lib.ad_free
 _unpack = ffi.unpack
 _shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key
 
@@ -62,7 +60,7 @@ def fresh(p: Any, op: str, *inputs: Any) -> Any:
     """A descriptor that frees itself; the failure of `op` on `inputs` where p is NULL."""
     if not p:
         raise error(op, *inputs)
-    return _gc(p, _free)
+    return p
 
 
 class Described(TensorMethods):

@@ -65,12 +65,53 @@ def numbered(name_of: Callable[[int], Any]) -> dict[str, int]:
     return names
 
 
+_TABLE = ffi.typeof("ad_tensor *[]")  # a name would be looked up at each call
+
+
 def descriptors(items: list[Any]) -> Any:
     """A C array of descriptor pointers."""
-    return ffi.new(_TABLE, items)
+    n = len(items)
+    table = ffi.new(_TABLE, n)
+    lib.ad_table(n, items, table)
+    return table
 
 
-_TABLE = ffi.typeof("ad_tensor *[]")  # a name would be looked up at each call
+class _Holding:
+    """The library, where it does not hold the descriptors that it makes itself (as on PyPy)."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        kind = ffi.typeof(found) if callable(found) else None
+        if kind is not None and kind.result is POINTER and name != "ad_tape_operand":
+
+            def call(*args: Any) -> Any:
+                return hold(found(*args))
+
+            self.__dict__[name] = call
+            return call
+        self.__dict__[name] = found
+        return found
+
+    def __dir__(self) -> list[str]:
+        return dir(self._real)
+
+
+POINTER = ffi.typeof("ad_tensor *")
+_types = [POINTER, *map(ffi.typeof, ("ad_tensor **", "int64_t[8]", "char *"))]
+if lib.ad_held_start(id(_types)):
+    _free = lib.ad_free
+
+    def hold(p: Any) -> Any:
+        """What owns a descriptor that a call has left in a row; NULL stays NULL."""
+        return ffi.gc(p, _free)
+
+    Held = ffi.CData
+    lib = _Holding(lib)
+else:
+    Held, hold = _types
 
 
 def _sizes(p: Any) -> list[int]:

@@ -17,12 +17,10 @@ from typing import Any, TypeVar
 from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, lib
 from autodiff.node import AccumulateGrad, Node, mode, shown
 from autodiff.values import Valued
 
-_gc = ffi.gc
-_free = lib.ad_free
 _new: Callable[[type[Any]], Any] = object.__new__
 
 _NO_GRAD_KEPT = (
@@ -396,7 +394,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     if not p:
         raise error(op, *inputs)
     x = blank()
-    x._p = _gc(p, _free)
+    x._p = p
     x._node = x._acc = x._base = x._base_node = None
     return x
 

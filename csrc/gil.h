@@ -17,16 +17,22 @@ void ad_take_back(bool let_go);
 enum { AD_ROOM = 96 };
 static __attribute__((noinline)) int pointer_argument(struct _cffi_ctypedescr *type, PyObject *given,
                                                       char **pointer, char *room,
-                                                      struct _cffi_freeme_s **freed) {
+                                                      struct _cffi_freeme_s **freed, bool taken) {
+    if (held_argument(type, given, pointer, taken)) return 0;
     const Py_ssize_t nbytes = _cffi_prepare_pointer_call_argument(type, given, pointer);
     if (nbytes == 0) return 0;
     *pointer = nbytes > AD_ROOM ? NULL : room;
+    if (nbytes > 0 && type == row_type && (PyList_Check(given) || PyTuple_Check(given)))
+        return held_row(given, nbytes, pointer, freed);
     return _cffi_convert_array_argument(type, given, pointer, nbytes, freed);
 }
 #undef _cffi_prepare_pointer_call_argument
 #define _cffi_prepare_pointer_call_argument(type, given, pointer)                                            \
-    pointer_argument(type, given, pointer, __builtin_alloca(AD_ROOM), &large_args_free)
+    pointer_argument(type, given, pointer, __builtin_alloca(AD_ROOM), &large_args_free, AD_IS("free"))
 #define _cffi_convert_array_argument(...) (-1) /* what comes after a failure */
+#undef _cffi_from_c_pointer
+#define _cffi_from_c_pointer(result, type)                                                                   \
+    (AD_IS("tape_operand") ? cffi_pointer(result, type) : pointer_result(result, type)) /* which is lent */
 #undef alloca
 #define alloca(nbytes) NULL
 
@@ -65,7 +71,7 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("equal") || AD_IS("wrap") || AD_IS("values_f64") || AD_IS("values_i64") || AD_IS("aside") ||      \
      AD_IS("is_inference") || AD_IS("readonly") || AD_IS("storage_bytes") || AD_IS("regroup") ||             \
      AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at") ||                \
-     AD_IS("capsule_append") || AD_IS("capsule_take"))
+     AD_IS("capsule_append") || AD_IS("capsule_take") || AD_IS("held_start") || AD_IS("table"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

@@ -26,7 +26,7 @@ from autodiff.ops.gather import Indices
 from autodiff.ops.generator import Generator
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.pointwise_node import Plan
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 ALIKE = (
     *(dtype, Generator, Op, Plan, PointwiseOp, type),
@@ -86,7 +86,7 @@ def filled(node: Any, p: Any) -> Any:
     part = lib.ad_tape_link_part(node.taken([p.link])[0], p.layout, p.offset)
     if not part:
         raise error("the backward of a compiled function")
-    return _gc(part, _free)
+    return part
 
 
 def take_saved(nodes: Iterable[Node]) -> None:

@@ -12,7 +12,7 @@ from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
+from autodiff.tensor import Tensor, blank, live_node, wrap
 
 _version, _version2 = lib.ad_version, lib.ad_version2
 OUTPUT = -1
@@ -211,7 +211,7 @@ class Op:
             if not q:
                 raise error(self.public, p)
             y = blank()
-            y._p = q = _gc(q, _free)
+            y._p = q
             if edge is None:
                 y._node = None
             else:  # a view saves nothing
@@ -231,7 +231,7 @@ class Op:
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
         """The tensor of what `forward` made of x and args, with its place in the graph."""
         y = blank()
-        y._p = p = _gc(p, _free)
+        y._p = p
         y._acc = None
         base = x._base
         edge = x._node if base is None else live_node(x)
@@ -267,7 +267,7 @@ class Op:
     def result_of(self, tensors: Sequence[Tensor], p: Any, args: tuple[Any, ...]) -> Tensor:
         """The same as `result` of several tensors."""
         y = blank()
-        y._p = p = _gc(p, _free)
+        y._p = p
         y._acc = y._base = y._base_node = None
         edges = [x._node if x._base is None else live_node(x) for x in tensors]
         if edges.count(None) == len(edges) or (unrecorded and not mode.grad):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, blank, live_node, wrap
 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
@@ -39,7 +39,8 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
             p = pw1(native, x._p)
         except TypeError as error:
             return late.beyond(op, (x,), error)
-        p = _gc(p, _free) if p else op.recover(x)
+        if not p:
+            p = op.recover(x)
         y = new()
         y._p = p
         y._acc = y._base = y._base_node = None
@@ -71,7 +72,8 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
             p = pw2(native, x._p, z._p)
         except TypeError as error:
             return late.beyond(op, (x, z), error)
-        p = _gc(p, _free) if p else op.recover(x, z)
+        if not p:
+            p = op.recover(x, z)
         y = new()
         y._p = p
         y._acc = y._base = y._base_node = None
@@ -95,7 +97,8 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
             p = pw3(native, x._p, z._p, w._p)
         except TypeError as error:
             return late.beyond(op, (x, z, w), error)
-        p = _gc(p, _free) if p else op.recover(x, z, w)
+        if not p:
+            p = op.recover(x, z, w)
         y = new()
         y._p = p
         y._acc = y._base = y._base_node = None

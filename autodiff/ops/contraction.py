@@ -14,7 +14,7 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, own
+from autodiff.tensor import Tensor, blank, live_node, own
 
 
 def _product_rule(
@@ -49,7 +49,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         y = None
         if edge is not None:
             y = blank()
-            y._p = _gc(p or _next(), _free)
+            y._p = p or _next()
             p = y._node = y._acc = y._base = y._base_node = None
         grads.append(y)
     return grads
@@ -161,7 +161,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             p = _matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
             if p:  # as `result_of`, which takes longer
                 y = blank()
-                y._p = _gc(p, _free)
+                y._p = p
                 y._acc = y._base = y._base_node = None
                 edges: tuple[Node | None, ...] = (
                     input._node if input._base is None else live_node(input),
@@ -229,7 +229,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     p = lib.ad_mm(input._p, other._p, 0)
     if p:  # as `result_of`, which takes half as long again
         y = blank()
-        y._p = p = _gc(p, _free)
+        y._p = p
         y._acc = y._base = y._base_node = None
         edge = input._node if input._base is None else live_node(input)
         edge2 = other._node if other._base is None else live_node(other)

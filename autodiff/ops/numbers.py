@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff.dtypes import plain
 from autodiff.native import error, lib
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, wrap
 
 numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}  # made so far
 
@@ -24,7 +24,7 @@ def number(value: Any) -> Tensor:
         raise OverflowError(f"int too big to convert to int64: {value}")
     if not p:
         raise error("number")
-    x = wrap(_gc(p, _free))
+    x = wrap(p)
     table = numbers.get(type(value))
     if table is not None and (value != 0 or type(value) is not float):
         if len(table) > 4096:

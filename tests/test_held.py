@@ -1,0 +1,125 @@
+"""Descriptors as objects of Python: who holds one, for how long, and what is no descriptor."""
+
+import gc
+from typing import Any
+
+import pytest
+from native_tensors import in_use, no_collector
+
+import autodiff as ad
+from autodiff.native import NULL, Held, descriptors, ffi, hold, lib
+
+FIELDS = ("ndim", "dtype", "contiguous", "number", "numel", "unlike", "aside", "version0")
+FIELDS += ("version1", "address")
+
+
+def new(*shape: int) -> Any:
+    return lib.ad_full_f64(ad.float32.code, len(shape), shape, 1.5)
+
+
+def test_memory_goes_with_the_last_that_has_the_descriptor() -> None:
+    with no_collector():
+        before = in_use()
+        p = new(2, 3)
+        q = lib.ad_alias(p)  # of the same memory
+        kept = [p]
+        del p
+        assert in_use()[1] == before[1] + 2
+        assert kept[0].f32[5] == q.f32[5] == 1.5
+        kept.clear()
+        assert q.f32[5] == 1.5
+        del q
+        assert in_use() == before
+
+
+def test_what_is_freed_early_is_no_descriptor_any_more() -> None:
+    before = in_use()
+    p = new(2, 3)
+    lib.ad_free(p)
+    assert in_use() == before
+    for name in (*FIELDS, "shape", "strides", "data", "f32"):
+        with pytest.raises(ReferenceError, match="was freed"):
+            getattr(p, name)
+    for call in (lib.ad_free, lib.ad_alias, lambda p: lib.ad_cat(1, [p], 0, -1)):
+        with pytest.raises(TypeError):
+            call(p)
+    del p
+    assert in_use() == before
+
+
+def test_fields_are_those_of_the_native_descriptor() -> None:
+    p = new(2, 3)
+    native = descriptors([p])[0]
+    for name in FIELDS:
+        assert getattr(p, name) == getattr(native, name), name
+    assert list(p.shape) == list(native.shape)
+    assert list(p.strides) == list(native.strides)
+    assert p.data == native.data
+    with pytest.raises(IndexError):
+        p.shape[8]
+    with pytest.raises(AttributeError):
+        p.ndim = 3
+
+
+@pytest.mark.parametrize("n", [0, 1, 12, 13, 500])  # in the room a call has for lists, and beyond
+def test_rows_of_descriptors(n: int) -> None:
+    given = [new(2) for _ in range(n)]
+    assert [p.address for p in descriptors(given)] == [p.address for p in given]
+    for many in (given, tuple(given)):
+        if many:
+            joined = lib.ad_cat(n, many, 0, -1)
+            assert joined.shape[0] == 2 * n
+    mixed = [NULL, *given, *descriptors(given)]
+    assert [bool(p) for p in descriptors(mixed)] == [False] + [True] * 2 * n
+    for wrong in (None, 1, ad.ones(2), ffi.new("int64_t *")):
+        with pytest.raises(TypeError):
+            lib.ad_cat(n + 1, [*given, wrong], 0, -1)
+
+
+def test_other_pointers_take_no_descriptor() -> None:
+    p = new(2)
+    for call in (lib.ad_op_free, lib.ad_tape_free, lib.ad_rng_free, ffi.string):
+        with pytest.raises(TypeError):
+            call(p)
+    for wrong in (p, None, 0, ffi.new("int64_t *")):
+        with pytest.raises(TypeError):
+            hold(wrong)
+    assert hold(NULL) == NULL
+    assert type(p) is Held
+
+
+def test_what_a_call_leaves_in_a_row_is_held_once() -> None:
+    with no_collector():
+        before = in_use()
+        found = ad.ones(3, 4).max(1)
+        del found
+        assert in_use() == before
+
+
+def test_an_error_on_its_way_survives_an_owner_that_is_let_go() -> None:
+    """The owner of foreign memory is let go in a call of Python, while the error unwinds."""
+
+    def fail() -> None:
+        memory = bytearray(64)
+        x = ad.frombuffer(memory, dtype=ad.float32)
+        memory = None  # type: ignore[assignment]
+        raise KeyError(x.numel())
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="16"):
+            fail()
+    gc.collect()
+
+
+def test_a_failed_allocation_of_what_holds_frees_the_descriptor() -> None:
+    _testcapi = pytest.importorskip("_testcapi")
+    before = in_use()
+    for at in range(6):
+        _testcapi.set_nomemory(at, at + 1)
+        try:
+            new(2)
+        except MemoryError:
+            pass
+        finally:
+            _testcapi.remove_mem_hooks()
+    assert in_use() == before
