@@ -43,6 +43,7 @@ def declarations() -> str:
         'extern "Python" void ad_release_owner(void *);',
         'extern "Python" void ad_tape_notice(int);',
         "int ad_held_start(intptr_t list);",
+        "int ad_slots_start(intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
@@ -78,7 +79,9 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"\n#include "held.h"\n#include "gil.h"\n#include "capsule.h"',
+        "\n".join(
+            f'#include "{name}.h"' for name in ("autodiff", "held", "slots", "gil", "capsule")
+        ),
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],

@@ -14,7 +14,7 @@ from autodiff.shapes import Size, present_dim
 if TYPE_CHECKING:
     from autodiff._methods import TensorMethods
 else:
-    TensorMethods = object
+    from autodiff.native import Slots as TensorMethods
 
 _unpack = ffi.unpack
 _shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key
@@ -66,7 +66,7 @@ def fresh(p: Any, op: str, *inputs: Any) -> Any:
 class Described(TensorMethods):
     """The part of a tensor that its descriptor answers."""
 
-    __slots__ = ("_p",)
+    __slots__ = ()
     _p: Any
 
     @property

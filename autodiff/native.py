@@ -114,6 +114,31 @@ else:
     Held, hold = _types
 
 
+class _Slots:
+    """The slots of a tensor, where they are no native object's."""
+
+    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node", "_p")
+
+
+def filler(of: type[Any]) -> Callable[[Any], Any]:
+    """What makes a tensor of a class of a descriptor: a leaf, of no base."""
+    told: list[Any] = [of]
+    if not lib.ad_slots_start(id(told)):
+        return told[1]  # type: ignore[no-any-return]
+
+    def filled(p: Any) -> Any:
+        x = object.__new__(of)
+        x._p = p
+        x._node = x._acc = x._base = x._base_node = None
+        return x
+
+    return filled
+
+
+_base: list[Any] = []
+Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
+
+
 def _sizes(p: Any) -> list[int]:
     return list(ffi.unpack(p.shape, p.ndim))
 

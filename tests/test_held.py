@@ -1,6 +1,7 @@
 """Descriptors as objects of Python: who holds one, for how long, and what is no descriptor."""
 
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from native_tensors import in_use, no_collector
 
 import autodiff as ad
 from autodiff.native import NULL, Held, descriptors, ffi, hold, lib
+from autodiff.tensor import blank, tensor_of
 
 FIELDS = ("ndim", "dtype", "contiguous", "number", "numel", "unlike", "aside", "version0")
 FIELDS += ("version1", "address")
@@ -123,3 +125,55 @@ def test_a_failed_allocation_of_what_holds_frees_the_descriptor() -> None:
         finally:
             _testcapi.remove_mem_hooks()
     assert in_use() == before
+
+
+def test_slots_take_part_in_what_the_collector_sees() -> None:
+    """A cycle through a slot goes, and weak references to what was in it are told."""
+    told: list[Any] = []
+    gc.collect()
+    before = in_use()
+    x = ad.ones(3)
+    y = x.view(3, 1)
+    x._base = y  # whose base is x
+    references = [weakref.ref(x, told.append), weakref.ref(y, told.append)]
+    del x, y
+    assert in_use() != before
+    gc.collect()
+    assert told == [*references] or told == references[::-1]
+    assert in_use() == before
+
+
+def test_a_slot_that_is_not_set_is_missing() -> None:
+    x = blank()
+    for name in ("_p", "_node", "_acc", "_base", "_base_node"):
+        with pytest.raises(AttributeError):
+            getattr(x, name)
+    with pytest.raises(AttributeError):
+        x.other = 1  # type: ignore[attr-defined]
+    y = tensor_of(new(2))
+    assert type(y) is ad.Tensor
+    assert y._node is y._acc is y._base is y._base_node is None
+    assert y.tolist() == [1.5, 1.5]
+
+
+def test_subclasses_have_slots_and_attributes_beside() -> None:
+    class Named(ad.Tensor):
+        pass
+
+    x = ad.ones(2).as_subclass(Named)
+    x.name = "x"  # type: ignore[attr-defined]
+    reference = weakref.ref(x)
+    assert (x + 1).tolist() == [2, 2]
+    assert x.name == "x"  # type: ignore[attr-defined]
+    del x
+    assert reference() is None
+
+
+def test_a_long_chain_of_bases_is_freed_without_recursion() -> None:
+    x = ad.ones(1)
+    for _ in range(100_000):
+        y = tensor_of(x._p)
+        y._base = x
+        x = y
+    del x, y
+    gc.collect()

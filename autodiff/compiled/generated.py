@@ -20,7 +20,7 @@ from autodiff.hooks import hooked
 from autodiff.native import ffi, hold, lib
 from autodiff.nn.module import Module
 from autodiff.node import mode, unrecorded, unsavable
-from autodiff.tensor import Tensor, blank, live_node
+from autodiff.tensor import Tensor, live_node, tensor_of
 
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Output, Recording
@@ -86,7 +86,7 @@ class Text:
         self.scope: dict[str, Any] = {
             "MISS": MISS,
             "Tensor": Tensor,
-            "blank": blank,
+            "tensor_of": tensor_of,
             "changes": changes,
             "free": lib.ad_free,
             "hold": hold,
@@ -264,18 +264,15 @@ class Text:
         if output.given is not None:
             return self.object(output.given)
         y, p = f"y{len(self.lines)}", next(outs)
-        node, reverse = self.object(output.node), self.recording.reverse
-        if output.live >= 0 and reverse is not None:
+        node = "" if output.node is None else self.object(output.node)
+        if output.live >= 0 and (reverse := self.recording.reverse) is not None:
             several = reverse.n > 1
             node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
-        self.line(f"{y} = blank()")
-        self.line(f"{y}._p = {self.owned.get(p) or held(p)}")
-        self.line(f"{y}._node = {node}")
-        if output.base < 0 and output.base_given is None:
-            self.line(f"{y}._acc = {y}._base = {y}._base_node = None")
-        else:
+        self.line(f"{y} = tensor_of({self.owned.get(p) or held(p)})")
+        if node:
+            self.line(f"{y}._node = {node}")
+        if output.base >= 0 or output.base_given is not None:
             base = self.object(output.base_given) if output.base < 0 else inputs[output.base]
-            self.line(f"{y}._acc = None")
             self.line(f"{y}._base = {base}")
             self.line(f"{y}._base_node = {base}._node")
         return y

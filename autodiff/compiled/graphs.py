@@ -18,7 +18,7 @@ from autodiff.compiled.users import home_of
 from autodiff.dtypes import dtype
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_now
-from autodiff.native import error, ffi, lib
+from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn.module import Module
 from autodiff.node import AccumulateGrad, Node, behind, recomputed, version_sum
 from autodiff.ops.base import Op
@@ -41,7 +41,7 @@ class Ghost:
     __slots__ = ("layout", "link", "offset")
 
     def __init__(self, p: Any, link: int, offset: int) -> None:
-        self.layout = ffi.new("ad_tensor *", p[0])  # its memory is not looked at
+        self.layout = ffi.new("ad_tensor *", descriptors([p])[0][0])  # its memory is not looked at
         self.link = link
         self.offset = offset
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
-from autodiff.tensor import TENSOR_TYPES, Tensor, blank, live_node, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, tensor_of, wrap
 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
@@ -32,7 +32,7 @@ late = _Late()
 
 
 def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw1, native, new = lib.ad_pw1, op.native, blank
+    pw1, native, new = lib.ad_pw1, op.native, tensor_of
 
     def call(x: Tensor) -> Tensor:
         try:
@@ -41,13 +41,9 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
             return late.beyond(op, (x,), error)
         if not p:
             p = op.recover(x)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
+        y = new(p)
         edge = x._node if x._base is None else live_node(x)
-        if edge is None or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
+        if edge is not None and op.differentiable and (not unrecorded or mode.grad):
             y._node = op.record((x,), (edge,), 1, p)
         return y
 
@@ -55,7 +51,7 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw2, native, tensor, known, new = lib.ad_pw2, op.native, Tensor, numbers, blank
+    pw2, native, tensor, known, new = lib.ad_pw2, op.native, Tensor, numbers, tensor_of
 
     def call(x: Tensor, z: Any) -> Tensor:
         kind = type(z)
@@ -74,14 +70,11 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
             return late.beyond(op, (x, z), error)
         if not p:
             p = op.recover(x, z)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
+        y = new(p)
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
-        if edge is edge2 is None or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
+        unlinked = edge is edge2 is None
+        if not unlinked and op.differentiable and (not unrecorded or mode.grad):
             wanted = 2 if edge is None else 1 if edge2 is None else 3
             y._node = op.record((x, z), (edge, edge2), wanted, p)
         return y
@@ -90,7 +83,7 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native, new = lib.ad_pw3, op.native, blank
+    pw3, native, new = lib.ad_pw3, op.native, tensor_of
 
     def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
         try:
@@ -99,16 +92,12 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
             return late.beyond(op, (x, z, w), error)
         if not p:
             p = op.recover(x, z, w)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
+        y = new(p)
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
         edge3 = w._node if w._base is None else live_node(w)
         unlinked = edge is edge2 is edge3 is None
-        if unlinked or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
+        if not unlinked and op.differentiable and (not unrecorded or mode.grad):
             wanted = (edge is not None) | (edge2 is not None) << 1 | (edge3 is not None) << 2
             y._node = op.record((x, z, w), (edge, edge2, edge3), wanted, p)
         return y

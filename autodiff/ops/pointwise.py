@@ -40,7 +40,7 @@ from autodiff.ops.pointwise_node import (
     metas,
 )
 from autodiff.promotion import Operand, check_reach, computed_in, decode_key
-from autodiff.tensor import Tensor, blank, live_node, wrap
+from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
 
 class PointwiseOp:
@@ -170,10 +170,7 @@ class PointwiseOp:
             p = _pw4(self.native, g._p, others[0], others[1], others[2])
         else:
             return wrap(self.run((g, *map(wrap, others))))
-        y = blank()
-        y._p = p or self.recover(g, *map(wrap, others))
-        y._node = y._acc = y._base = y._base_node = None
-        return y
+        return tensor_of(p or self.recover(g, *map(wrap, others)))
 
     def recover(self, *tensors: Tensor) -> Any:
         """The result of a call that failed natively for want of a variant; raises otherwise."""

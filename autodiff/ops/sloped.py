@@ -13,7 +13,7 @@ from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
 from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
-from autodiff.tensor import Tensor, blank, live_node
+from autodiff.tensor import Tensor, live_node, wrap
 
 _g, _slope = inputs(2)
 _times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
@@ -104,11 +104,7 @@ class SlopedOp(PointwiseOp):
             note_line(node)
         unlike = y.unlike
         node.metas = metas(xs, edges, unlike, None) if unlike else None
-        result = blank()
-        result._p = y
-        result._node = node
-        result._acc = result._base = result._base_node = None
-        return result
+        return wrap(y, node)
 
 
 def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]:
