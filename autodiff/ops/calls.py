@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
+from autodiff.ops.written import written
 from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, tensor_of, wrap
 
 if TYPE_CHECKING:
@@ -82,27 +83,31 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
     return call
 
 
-def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native, new = lib.ad_pw3, op.native, tensor_of
-
-    def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
-        try:
-            p = pw3(native, x._p, z._p, w._p)
-        except TypeError as error:
-            return late.beyond(op, (x, z, w), error)
-        if not p:
-            p = op.recover(x, z, w)
-        y = new(p)
-        edge = x._node if x._base is None else live_node(x)
-        edge2 = z._node if z._base is None else live_node(z)
-        edge3 = w._node if w._base is None else live_node(w)
-        unlinked = edge is edge2 is edge3 is None
-        if not unlinked and op.differentiable and (not unrecorded or mode.grad):
-            wanted = (edge is not None) | (edge2 is not None) << 1 | (edge3 is not None) << 2
-            y._node = op.record((x, z, w), (edge, edge2, edge3), wanted, p)
-        return y
-
-    return call
+def _written_out(n: int) -> Callable[[PointwiseOp], Callable[..., Tensor]]:
+    """The same of n tensors: a loop over them would take as long as a small operation."""
+    xs = [f"x{i}" for i in range(n)]
+    each, ps = ", ".join(xs), ", ".join(f"{x}._p" for x in xs)
+    edges = [f"edge{i}" for i in range(n)]
+    lines = [
+        f" def call({each}):",
+        "  try:",
+        f"   p = pw(op.native, {ps})",
+        "  except TypeError as error:",
+        f"   return late.beyond(op, ({each}), error)",
+        "  if not p:",
+        f"   p = op.recover({each})",
+        "  y = tensor_of(p)",
+        *(f"  edge{i} = x{i}._node if x{i}._base is None else live_node(x{i})" for i in range(n)),
+        f"  unlinked = {' is '.join(edges)} is None",
+        "  if not unlinked and op.differentiable and (not unrecorded or mode.grad):",
+        f"   wanted = {' | '.join(f'(edge{i} is not None) << {i}' for i in range(n))}",
+        f"   y._node = op.record(({each}), ({', '.join(edges)}), wanted, p)",
+        "  return y",
+        " return call",
+    ]
+    scope = {"late": late, "live_node": live_node, "mode": mode, "tensor_of": tensor_of}
+    scope |= {"pw": getattr(lib, f"ad_pw{n}"), "unrecorded": unrecorded}
+    return written("made", ["op"], lines, scope)  # type: ignore[no-any-return]
 
 
 def _general(op: PointwiseOp) -> Callable[..., Tensor]:
@@ -135,7 +140,8 @@ def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
 _CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {
     1: _unary,
     2: _binary,
-    3: _ternary,
+    3: _written_out(3),
+    4: _written_out(4),
 }
 
 
