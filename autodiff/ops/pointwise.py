@@ -218,7 +218,7 @@ class PointwiseOp:
             if n == 3
             else _pw_to(native, to, *[x._p for x in tensors], *_ABSENT[n])
             if n <= 4
-            else lib.ad_pw(native, n, [x._p for x in tensors], 1, descriptors([to]))
+            else lib.ad_pw(native, n, [x._p for x in tensors], 1, [to])
         ):
             failure = take_failure()
             if failure[0] == lib.AD_BAD_SHAPE:
