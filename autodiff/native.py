@@ -100,7 +100,7 @@ class _Holding:
 
 
 POINTER = ffi.typeof("ad_tensor *")
-_types = [POINTER, *map(ffi.typeof, ("ad_tensor **", "int64_t[8]", "char *"))]
+_types = [POINTER, *map(ffi.typeof, ("ad_tensor **", "int64_t *", "int64_t[8]", "char *"))]
 if lib.ad_held_start(id(_types)):
     _free = lib.ad_free
 

@@ -11,7 +11,7 @@ typedef struct {
 
 static PyTypeObject *held_type;
 /* cffi's types of a descriptor's pointer and of a row of such, and of a field: of each there is one. */
-static struct _cffi_ctypedescr *pointer_type, *row_type, *sizes_type, *bytes_type;
+static struct _cffi_ctypedescr *pointer_type, *row_type, *numbers_type, *sizes_type, *bytes_type;
 
 static bool is_held(PyObject *object) { return Py_TYPE(object) == held_type; }
 static ad_tensor *held_by(PyObject *object) { return ((ad_held *)object)->x; }
@@ -118,8 +118,9 @@ static PyMethodDef hold_function = {"hold", hold, METH_O, NULL};
 /* Takes a list of cffi's types, and makes it one of the type of what holds a descriptor, and of `hold`. */
 static int ad_held_start(intptr_t list) {
     PyObject *const told = (PyObject *)list;
-    struct _cffi_ctypedescr **const types[] = {&pointer_type, &row_type, &sizes_type, &bytes_type};
-    for (int i = 0; i < 4; i++) {
+    struct _cffi_ctypedescr **const types[] = {&pointer_type, &row_type, &numbers_type, &sizes_type,
+                                               &bytes_type};
+    for (int i = 0; i < 5; i++) {
         PyObject *const type = PyList_GetItem(told, i);
         Py_INCREF(type);
         *types[i] = (struct _cffi_ctypedescr *)type;
@@ -127,7 +128,7 @@ static int ad_held_start(intptr_t list) {
     PyObject *const type = PyType_FromSpec(&held_spec), *const function =
                                                             PyCFunction_New(&hold_function, NULL);
     held_type = (PyTypeObject *)type;
-    const int failed = !type || !function || PyList_SetSlice(told, 0, 4, NULL) || PyList_Append(told, type) ||
+    const int failed = !type || !function || PyList_SetSlice(told, 0, 5, NULL) || PyList_Append(told, type) ||
                        PyList_Append(told, function);
     Py_XDECREF(function);
     if (failed) PyErr_Clear();

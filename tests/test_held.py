@@ -177,3 +177,17 @@ def test_a_long_chain_of_bases_is_freed_without_recursion() -> None:
         x = y
     del x, y
     gc.collect()
+
+
+@pytest.mark.parametrize("n", [1, 12, 13, 40])  # those a call has room for, and more
+def test_lists_of_integers(n: int) -> None:
+    numbers = [-(2**63), 2**63 - 1, -1, 0, True][:n] + list(range(5, n))
+    for given in (numbers, tuple(numbers)):
+        p = lib.ad_values_i64(ad.int64.code, 1, [n], n, given)
+        assert tensor_of(p).tolist() == numbers
+    for wrong, kind in (
+        *((x, TypeError) for x in (1.0, "1", None)),
+        *((x, OverflowError) for x in (2**63, -(2**63) - 1)),
+    ):
+        with pytest.raises(kind):
+            lib.ad_values_i64(ad.int64.code, 1, [n], n, [*numbers[1:], wrong])
