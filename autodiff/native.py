@@ -135,6 +135,17 @@ def filler(of: type[Any]) -> Callable[[Any], Any]:
     return filled
 
 
+def quick(native: Any, numbers: Any, plain: bool = False) -> Callable[..., Any]:
+    """What calls a pointwise op on tensors, and on what `numbers` has of each type for one: a
+    tensor whose `_node` has a bit for each operand that has a node (none may, if `plain`), or None
+    where there is more to it.
+    """
+    told: list[Any] = [native, numbers]
+    if not lib.ad_quick(native, plain, id(told)):
+        return told[2]  # type: ignore[no-any-return]
+    return lambda *xs: None
+
+
 _base: list[Any] = []
 Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
 

@@ -59,11 +59,17 @@ static PyObject *filled(PyObject *type, PyObject *p) {
 }
 static PyMethodDef filled_function = {"filled", filled, METH_O, NULL};
 
+static PyTypeObject *tensor_type; /* what calls make */
+
 /* Appends the class of these slots to a list; or, where there is a class of tensors in it, what makes and
  * fills one of them. */
 static int ad_slots_start(intptr_t list) {
     PyObject *const told = (PyObject *)list;
-    PyObject *const made = PyList_Size(told) ? PyCFunction_New(&filled_function, PyList_GetItem(told, 0))
+    if (PyList_Size(told)) {
+        tensor_type = (PyTypeObject *)PyList_GetItem(told, 0);
+        Py_INCREF(tensor_type);
+    }
+    PyObject *const made = tensor_type ? PyCFunction_New(&filled_function, (PyObject *)tensor_type)
                                              : PyType_FromSpec(&slots_spec);
     const int failed = !made || PyList_Append(told, made);
     Py_XDECREF(made);

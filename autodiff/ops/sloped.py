@@ -8,9 +8,11 @@ from autodiff.anomaly import lines, note_line
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.named import NamedTuple
+from autodiff.native import quick
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
+from autodiff.ops.numbers import numbers
 from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
 from autodiff.tensor import Tensor, live_node, wrap
@@ -113,18 +115,21 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
     `value` calls it without them.
     """
 
+    plain = quick(op.native, numbers, True)
+
     def unary(x: Tensor) -> Tensor:
+        y: Tensor | None = plain(x)
+        if y is not None:
+            return y
         edge = x._node if x._base is None else live_node(x)
         if edge is None or (unrecorded and not mode.grad):
             return value(x)
         return op.recorded(value, (x,), (edge,), 1)
 
     def general(*xs: Tensor) -> Tensor:
-        for x in xs:
-            if x._node is not None or x._base is not None:
-                break
-        else:
-            return value(*xs)
+        y: Tensor | None = plain(*xs)
+        if y is not None:
+            return y
         edges = [x._node if x._base is None else live_node(x) for x in xs]
         wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
         if not wanted or (unrecorded and not mode.grad):
