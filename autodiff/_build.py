@@ -81,7 +81,8 @@ def make_builder() -> cffi.FFI:
     builder.set_source(
         "autodiff._native",
         "\n".join(
-            f'#include "{name}.h"' for name in ("autodiff", "held", "slots", "quick", "gil", "capsule")
+            f'#include "{name}.h"'
+            for name in ("autodiff", "held", "slots", "quick", "gil", "capsule")
         ),
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),

@@ -2,8 +2,10 @@
  * tensor whose `_node` tells which operands have a node. None where there is more to it. For the extension
  * alone; PyPy has no such functions. */
 #ifndef PYPY_VERSION
+#include <math.h>
+
 enum { P, NODE, BASE = 3, BASE_NODE }; /* a tensor's slots */
-enum { QUICK_MOST = 4 };                /* operands */
+enum { QUICK_MOST = 4 };               /* operands */
 
 static PyObject *numbers; /* of each type of Python's numbers, a dict of those that are tensors */
 
@@ -23,7 +25,11 @@ static ad_slots *operand_of(PyObject *given, bool may_be) {
     ad_slots *const x = slots_of(given);
     if (x || !may_be) return x;
     PyObject *const table = found_in(numbers, (PyObject *)Py_TYPE(given));
-    PyObject *const found = table ? found_in(table, given) : NULL;
+    if (!table) return NULL;
+    const double value = PyFloat_Check(given) ? PyFloat_AsDouble(given) : 1;
+    PyObject *const found = value != 0       ? found_in(table, given)
+                            : signbit(value) ? PyDict_GetItemString(table, "-0.0")
+                                             : PyDict_GetItemString(table, "0.0");
     return found ? slots_of(found) : NULL;
 }
 

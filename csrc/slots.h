@@ -70,7 +70,7 @@ static int ad_slots_start(intptr_t list) {
         Py_INCREF(tensor_type);
     }
     PyObject *const made = tensor_type ? PyCFunction_New(&filled_function, (PyObject *)tensor_type)
-                                             : PyType_FromSpec(&slots_spec);
+                                       : PyType_FromSpec(&slots_spec);
     const int failed = !made || PyList_Append(told, made);
     Py_XDECREF(made);
     if (failed) PyErr_Clear();

@@ -32,15 +32,10 @@ class _Late:
 late = _Late()
 
 
-def _whole(op: PointwiseOp, xs: Sequence[Any]) -> Tensor:
-    """A call at which there may be more to do: to make an operand of a number, to renew the node of
-    a view, to compile what the op is for such operands, or to tell what is wrong with them.
+def _whole(op: PointwiseOp, xs: Sequence[Tensor]) -> Tensor:
+    """A call at which there may be more to do: to renew the node of a view, to compile what the op
+    is for such operands, or to tell what is wrong with them.
     """
-    if len(xs) == 2:
-        z = operand(xs[1])
-        if z is None:
-            return late.foreign(op, xs[0], xs[1])  # type: ignore[no-any-return]
-        xs = xs[0], z
     try:
         p = op.run(xs)
     except TypeError as error:
@@ -54,6 +49,15 @@ def _whole(op: PointwiseOp, xs: Sequence[Any]) -> Tensor:
     return y
 
 
+NUMBER = [  # one that was no operand yet, or what is none
+    "  if y is None and type(x1) is not tensor:",
+    "   given, x1 = x1, operand(x1)",
+    "   if x1 is None:",
+    "    return late.foreign(op, x0, given)",
+    "   y = fast(x0, x1)",
+]
+
+
 def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]], Any]:
     """A call of n operands, the second of two of which may be a number: what is native and common
     in one step, and its node.
@@ -63,19 +67,21 @@ def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]]
     lines = [
         f" def call({each}):",
         f"  y = fast({each})",
+        *(NUMBER * (n == 2)),
         "  if y is None:",
         f"   return whole(op, ({each}))",
         "  wanted = y._node",
         "  if wanted is not None:",
         "   y._node = None",
         "   if op.differentiable and (not unrecorded or mode.grad):",
-        *(["    x1 = x1 if type(x1) is tensor else operand(x1)"] if n == 2 else []),
+        *(["    x1 = x1 if type(x1) is tensor else operand(x1)"] * (n == 2)),
         f"    y._node = op.record(({each}), ({''.join(f'{x}._node, ' for x in xs)}), wanted, y._p)",
         "  return y",
         " return call",
     ]
-    scope = {"mode": mode, "operand": operand, "tensor": Tensor, "unrecorded": unrecorded}
-    return written("made", ["op", "fast"], lines, {**scope, "whole": _whole})  # type: ignore[no-any-return]
+    scope = {"late": late, "mode": mode, "operand": operand, "tensor": Tensor, "whole": _whole}
+    scope["unrecorded"] = unrecorded
+    return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
 
 
 _CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}

@@ -114,7 +114,6 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
 
     `value` calls it without them.
     """
-
     plain = quick(op.native, numbers, True)
 
     def unary(x: Tensor) -> Tensor:
