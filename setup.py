@@ -27,6 +27,7 @@ NO_HEADERS = (
     "(Debian/Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel) and try again."
 )
 PACKED = "-Wl,-z,pack-relative-relocs"  # the kernels' tables are pointers: 1 kB about them, not 67
+STABLE = "cp310", "0x030a0000"  # the oldest Python whose interface the extension keeps to
 UNPADDED = "-fno-align-jumps"  # as _build.FLAGS has it of functions; clang never pads jumps
 
 
@@ -49,6 +50,8 @@ class BuildNative(build_ext):
         if not Path(folder, "Python.h").exists():
             raise PlatformError(NO_HEADERS.format(folder=folder))
         for extension in self.extensions:
+            if has_stable_abi():
+                extension.define_macros.append(("Py_LIMITED_API", STABLE[1]))
             if takes(self.compiler.compiler_so, UNPADDED, "-Werror", "-c"):
                 extension.extra_compile_args.append(UNPADDED)
             if loads_packed() and takes(self.compiler.linker_so, PACKED):
@@ -96,5 +99,5 @@ def has_stable_abi() -> bool:
 setup(
     cffi_modules=["autodiff/_build.py:ffibuilder"],
     cmdclass={"build_ext": BuildNative},
-    options={"bdist_wheel": {"py_limited_api": "cp310"}} if has_stable_abi() else {},
+    options={"bdist_wheel": {"py_limited_api": STABLE[0]}} if has_stable_abi() else {},
 )

@@ -42,6 +42,9 @@ def declarations() -> str:
     ours = [
         'extern "Python" void ad_release_owner(void *);',
         'extern "Python" void ad_tape_notice(int);',
+        "int ad_held_start(intptr_t list);",
+        "int ad_slots_start(intptr_t list);",
+        "int ad_quick(ad_op *op, int plain, intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
@@ -77,7 +80,10 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"\n#include "gil.h"\n#include "capsule.h"',
+        "\n".join(
+            f'#include "{name}.h"'
+            for name in ("autodiff", "held", "slots", "quick", "gil", "capsule")
+        ),
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],

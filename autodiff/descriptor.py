@@ -14,10 +14,8 @@ from autodiff.shapes import Size, present_dim
 if TYPE_CHECKING:
     from autodiff._methods import TensorMethods
 else:
-    TensorMethods = object
+    from autodiff.native import Slots as TensorMethods
 
-_gc = ffi.gc
-_free = lib.ad_free
 _unpack = ffi.unpack
 _shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key
 
@@ -62,13 +60,13 @@ def fresh(p: Any, op: str, *inputs: Any) -> Any:
     """A descriptor that frees itself; the failure of `op` on `inputs` where p is NULL."""
     if not p:
         raise error(op, *inputs)
-    return _gc(p, _free)
+    return p
 
 
 class Described(TensorMethods):
     """The part of a tensor that its descriptor answers."""
 
-    __slots__ = ("_p",)
+    __slots__ = ()
     _p: Any
 
     @property

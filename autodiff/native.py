@@ -65,12 +65,89 @@ def numbered(name_of: Callable[[int], Any]) -> dict[str, int]:
     return names
 
 
+_TABLE = ffi.typeof("ad_tensor *[]")  # a name would be looked up at each call
+
+
 def descriptors(items: list[Any]) -> Any:
     """A C array of descriptor pointers."""
-    return ffi.new(_TABLE, items)
+    n = len(items)
+    table = ffi.new(_TABLE, n)
+    lib.ad_table(n, items, table)
+    return table
 
 
-_TABLE = ffi.typeof("ad_tensor *[]")  # a name would be looked up at each call
+class _Holding:
+    """The library, where it does not hold the descriptors that it makes itself (as on PyPy)."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        kind = ffi.typeof(found) if callable(found) else None
+        if kind is not None and kind.result is POINTER and name != "ad_tape_operand":
+
+            def call(*args: Any) -> Any:
+                return hold(found(*args))
+
+            self.__dict__[name] = call
+            return call
+        self.__dict__[name] = found
+        return found
+
+    def __dir__(self) -> list[str]:
+        return dir(self._real)
+
+
+POINTER = ffi.typeof("ad_tensor *")
+_types = [POINTER, *map(ffi.typeof, ("ad_tensor **", "int64_t *", "int64_t[8]", "char *"))]
+if lib.ad_held_start(id(_types)):
+    _free = lib.ad_free
+
+    def hold(p: Any) -> Any:
+        """What owns a descriptor that a call has left in a row; NULL stays NULL."""
+        return ffi.gc(p, _free)
+
+    Held = ffi.CData
+    lib = _Holding(lib)
+else:
+    Held, hold = _types
+
+
+class _Slots:
+    """The slots of a tensor, where they are no native object's."""
+
+    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node", "_p")
+
+
+def filler(of: type[Any]) -> Callable[[Any], Any]:
+    """What makes a tensor of a class of a descriptor: a leaf, of no base."""
+    told: list[Any] = [of]
+    if not lib.ad_slots_start(id(told)):
+        return told[1]  # type: ignore[no-any-return]
+
+    def filled(p: Any) -> Any:
+        x = object.__new__(of)
+        x._p = p
+        x._node = x._acc = x._base = x._base_node = None
+        return x
+
+    return filled
+
+
+def quick(native: Any, numbers: Any, plain: bool = False) -> Callable[..., Any]:
+    """What calls a pointwise op on tensors, and on what `numbers` has of each type for one: a
+    tensor whose `_node` has a bit for each operand that has a node (none may, if `plain`), or None
+    where there is more to it.
+    """
+    told: list[Any] = [native, numbers]
+    if not lib.ad_quick(native, plain, id(told)):
+        return told[2]  # type: ignore[no-any-return]
+    return lambda *xs: None
+
+
+_base: list[Any] = []
+Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
 
 
 def _sizes(p: Any) -> list[int]:

@@ -17,12 +17,10 @@ from typing import Any, TypeVar
 from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, filler, lib
 from autodiff.node import AccumulateGrad, Node, mode, shown
 from autodiff.values import Valued
 
-_gc = ffi.gc
-_free = lib.ad_free
 _new: Callable[[type[Any]], Any] = object.__new__
 
 _NO_GRAD_KEPT = (
@@ -53,7 +51,7 @@ class Tensor(Valued):
     (tensor([1., 2.]), torch.Size([2, 3]))
     """
 
-    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node")
+    __slots__ = ()  # as `native.Slots` has them
     _node: Node | None
     _acc: AccumulateGrad | None
     _base: Tensor | None
@@ -379,15 +377,14 @@ class Tensor(Valued):
 TENSOR_TYPES.add(Tensor)
 torch_function.plain.add(Tensor)
 blank: Callable[[], Tensor] = functools.partial(_new, Tensor)  # its slots are not set
+tensor_of: Callable[[Any], Tensor] = filler(Tensor)  # a leaf of a descriptor that is already fresh
 Tensor.__module__ = "autodiff"  # where users know it
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
     """A tensor of a descriptor that is already fresh."""
-    x = blank()
-    x._p = p
+    x = tensor_of(p)
     x._node = node
-    x._acc = x._base = x._base_node = None
     return x
 
 
@@ -395,10 +392,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
     if not p:
         raise error(op, *inputs)
-    x = blank()
-    x._p = _gc(p, _free)
-    x._node = x._acc = x._base = x._base_node = None
-    return x
+    return tensor_of(p)
 
 
 T = TypeVar("T", bound=Tensor)

@@ -103,6 +103,8 @@ ad_tensor *ad_dlpack_import(void *managed, int with_version);
 void *ad_dlpack_export(const ad_tensor *x, int with_version, int copied);
 void ad_dlpack_delete(void *managed, int with_version); /* of one that nobody took */
 void ad_free(ad_tensor *x);
+void ad_table(int n, ad_tensor *const *xs,
+              ad_tensor **table); /* the pointers, for calls that write some of them */
 /* The shape or strides as a number, 14 bits a dimension above a 1; 0 where that is too small. */
 int64_t ad_shape_key(const ad_tensor *x);
 int64_t ad_stride_key(const ad_tensor *x);

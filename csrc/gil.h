@@ -12,21 +12,47 @@ void ad_set_lock(void *(*let_go)(void), void (*take_back)(void *)); /* threads.c
 bool ad_let_go(int64_t cost);
 void ad_take_back(bool let_go);
 
+/* A few integers, such as sizes: cffi asks of each what it is. */
+enum { AD_ROOM = 96 };
+static bool few_numbers(struct _cffi_ctypedescr *type, PyObject *given, char **pointer, char *room) {
+    const bool tuple = PyTuple_Check(given);
+    if (type != numbers_type || !(tuple || PyList_Check(given))) return false;
+    const Py_ssize_t n = tuple ? PyTuple_Size(given) : PyList_Size(given);
+    if (n > AD_ROOM / (Py_ssize_t)sizeof(int64_t)) return false;
+    int64_t *const numbers = (int64_t *)(void *)room;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *const item = tuple ? PyTuple_GetItem(given, i) : PyList_GetItem(given, i);
+        if (!PyLong_CheckExact(item)) return false;
+        numbers[i] = PyLong_AsLongLong(item);
+        if (numbers[i] == -1 && PyErr_Occurred()) {
+            PyErr_Clear(); /* cffi words what does not fit */
+            return false;
+        }
+    }
+    *pointer = room;
+    return true;
+}
+
 /* A pointer, or a list that becomes an array: in `room`, or where that is too small in memory that is freed
  * after the call. Written out for each pointer, as cffi has it, this is a third of the wrappers. */
-enum { AD_ROOM = 96 };
 static __attribute__((noinline)) int pointer_argument(struct _cffi_ctypedescr *type, PyObject *given,
                                                       char **pointer, char *room,
-                                                      struct _cffi_freeme_s **freed) {
+                                                      struct _cffi_freeme_s **freed, bool taken) {
+    if (held_argument(type, given, pointer, taken) || few_numbers(type, given, pointer, room)) return 0;
     const Py_ssize_t nbytes = _cffi_prepare_pointer_call_argument(type, given, pointer);
     if (nbytes == 0) return 0;
     *pointer = nbytes > AD_ROOM ? NULL : room;
+    if (nbytes > 0 && type == row_type && (PyList_Check(given) || PyTuple_Check(given)))
+        return held_row(given, nbytes, pointer, freed);
     return _cffi_convert_array_argument(type, given, pointer, nbytes, freed);
 }
 #undef _cffi_prepare_pointer_call_argument
 #define _cffi_prepare_pointer_call_argument(type, given, pointer)                                            \
-    pointer_argument(type, given, pointer, __builtin_alloca(AD_ROOM), &large_args_free)
+    pointer_argument(type, given, pointer, __builtin_alloca(AD_ROOM), &large_args_free, AD_IS("free"))
 #define _cffi_convert_array_argument(...) (-1) /* what comes after a failure */
+#undef _cffi_from_c_pointer
+#define _cffi_from_c_pointer(result, type)                                                                   \
+    (AD_IS("tape_operand") ? cffi_pointer(result, type) : pointer_result(result, type)) /* which is lent */
 #undef alloca
 #define alloca(nbytes) NULL
 
@@ -65,7 +91,8 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("equal") || AD_IS("wrap") || AD_IS("values_f64") || AD_IS("values_i64") || AD_IS("aside") ||      \
      AD_IS("is_inference") || AD_IS("readonly") || AD_IS("storage_bytes") || AD_IS("regroup") ||             \
      AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at") ||                \
-     AD_IS("capsule_append") || AD_IS("capsule_take"))
+     AD_IS("capsule_append") || AD_IS("capsule_take") || AD_IS("held_start") || AD_IS("slots_start") ||      \
+     AD_IS("quick") || AD_IS("table"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

@@ -124,6 +124,10 @@ void ad_free(ad_tensor *x) {
     ad_storage_release(s);
 }
 
+void ad_table(int n, ad_tensor *const *xs, ad_tensor **table) {
+    for (int i = 0; i < n; i++) table[i] = xs[i];
+}
+
 ad_tensor *ad_alias(const ad_tensor *x) {
     ad_tensor *y = ad_tensor_new();
     if (!y) return NULL;

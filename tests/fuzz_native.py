@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import autodiff as ad
-from autodiff.native import ffi, lib
+from autodiff.native import descriptors, ffi, lib
 from autodiff.tensor import Tensor
 
 API = Path(__file__).parents[1] / "csrc"
 TRUSTED = re.compile(  # they take addresses, own what they are given, or change the whole program
     r"ad_(free|wrap|capsule_|tape_|watch|op_|program_|pw|rng_free|memory_|init|last_|next|recur"
-    r"|set_num_threads|optim_step|inference|from_dlpack|to_dlpack)"
+    r"|table|set_num_threads|optim_step|inference|from_dlpack|to_dlpack)"
 )
 ARRAY = re.compile(r"\[|^(const )?(int64_t|double) \*|\*\*|\*const \*")
 SMALL = (0, 1, 1, 2, 2, 3, 4)
@@ -92,7 +92,7 @@ class Caller:
         if kind == "ad_tensor **":
             return ffi.new("ad_tensor *[]", ROOM)
         if "ad_tensor *" in kind:
-            return ffi.new("ad_tensor *[]", [self.pick() for _ in range(ROOM)])
+            return descriptors([self.pick() for _ in range(ROOM)])
         if kind.startswith("int64_t ") and kind != "int64_t ":
             return ffi.new("int64_t[]", [self.integer(LONG) for _ in range(ROOM)])
         if kind == "double *":

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from autodiff.native import ffi, lib
+from autodiff.native import Held, ffi, hold, lib
 
 DTYPES = {ffi.string(lib.ad_dtype_name(i)).decode(): i for i in range(64) if lib.ad_dtype_name(i)}
 REDUCTIONS = {
@@ -94,7 +94,7 @@ def from_bits(bits: int, dtype: str) -> float:
 def owned(pointer: Any) -> Any:
     """A tensor that frees itself; a failure is an exception."""
     check(0 if pointer else lib.ad_error(ffi.NULL))
-    return ffi.gc(pointer, lib.ad_free)
+    return pointer if type(pointer) is Held else hold(pointer)
 
 
 class NativeError(Exception):

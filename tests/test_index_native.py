@@ -31,7 +31,7 @@ from native_tensors import (
     wrap,
 )
 
-from autodiff.native import ffi, lib
+from autodiff.native import descriptors, ffi, lib
 
 dtypes = st.sampled_from(list(DTYPES))
 
@@ -163,7 +163,7 @@ def test_full_and_item(data: st.DataObject, dtype: str) -> None:
 
 
 def cat(xs: Sequence[Any], dim: int, dtype: str) -> Any:
-    return owned(lib.ad_cat(len(xs), ffi.new("ad_tensor *[]", list(xs)), dim, DTYPES[dtype]))
+    return owned(lib.ad_cat(len(xs), list(xs), dim, DTYPES[dtype]))
 
 
 @given(st.data(), dtypes)
@@ -234,7 +234,7 @@ def places(shape: Sequence[int], n: int, indices: list[list[int]]) -> list[tuple
 
 def index_tensors(data: st.DataObject, shape: Sequence[int], indices: list[list[int]]) -> Any:
     made = [tensor(i, "int64", data.draw(layouts(shape))) for i in indices]
-    return made, ffi.new("ad_tensor *[]", made)
+    return made, descriptors(made)
 
 
 @given(indexed(), st.data())
@@ -275,7 +275,7 @@ def test_index_put(case: tuple[Any, ...], data: st.DataObject, accumulate: bool)
 def test_a_wrong_index_writes_nothing(accumulate: int) -> None:
     x = tensor(range(6), "float32", plain(2, 3))
     rows, cols = tensor([0, 1], "int64"), tensor([1, 3], "int64")
-    pointers = ffi.new("ad_tensor *[]", [rows, cols])
+    pointers = [rows, cols]
     with pytest.raises(NativeError) as raised:
         check(lib.ad_index_put(x, 0, 2, pointers, tensor([9], "float32"), accumulate))
     assert raised.value.args == ("BAD_INDEX", 3, 1, 3)
@@ -313,7 +313,7 @@ def test_index_errors() -> None:
         ([tensor([0], "int64", plain(*[1] * 8))], "BAD_DIM"),
     ]
     for indices, name in bad:
-        pointers = ffi.new("ad_tensor *[]", indices)
+        pointers = descriptors(indices)
         with pytest.raises(NativeError, match=name):
             owned(lib.ad_index_get(x, 0, len(indices), pointers))
         with pytest.raises(NativeError, match=name):

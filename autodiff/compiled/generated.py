@@ -17,10 +17,10 @@ from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
 from autodiff.compiled.tree import TENSOR, Constant, filled
 from autodiff.hooks import hooked
-from autodiff.native import ffi, lib
+from autodiff.native import ffi, hold, lib
 from autodiff.nn.module import Module
 from autodiff.node import mode, unrecorded, unsavable
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node
+from autodiff.tensor import Tensor, live_node, tensor_of
 
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Output, Recording
@@ -69,6 +69,11 @@ def make_quick(recording: Recording, args: tuple[Any, ...], inputs: list[int]) -
     return text.function(f"{defaults}{'/, ' * bool(args)}*rest, **kwargs")
 
 
+def held(p: str) -> str:
+    """What owns an output: that of a run of one output does so itself."""
+    return p if p == "out" else f"hold({p})"
+
+
 class Text:
     """The lines of a function, and the objects that its names stand for."""
 
@@ -81,10 +86,10 @@ class Text:
         self.scope: dict[str, Any] = {
             "MISS": MISS,
             "Tensor": Tensor,
-            "blank": blank,
+            "tensor_of": tensor_of,
             "changes": changes,
-            "free": _free,
-            "gc": _gc,
+            "free": lib.ad_free,
+            "hold": hold,
             "hooked": hooked,
             "is_hooked": is_hooked,
             "live": live_node,
@@ -236,7 +241,7 @@ class Text:
                 self.line(f"free({outs[i]})")
         for i, place in reverse.saved.items():
             self.owned[outs[i]] = f"p{place}"
-            self.line(f"p{place} = gc({outs[i]}, free)")
+            self.line(f"p{place} = {held(outs[i])}")
         edges = [*map(self.object, reverse.leaves), *(f"{inputs[i]}._node" for i in reverse.inputs)]
         saved = [f"p{place}" for place in reverse.saved.values()]
         saved += map(self.object, reverse.watched)
@@ -259,18 +264,15 @@ class Text:
         if output.given is not None:
             return self.object(output.given)
         y, p = f"y{len(self.lines)}", next(outs)
-        node, reverse = self.object(output.node), self.recording.reverse
-        if output.live >= 0 and reverse is not None:
+        node = "" if output.node is None else self.object(output.node)
+        if output.live >= 0 and (reverse := self.recording.reverse) is not None:
             several = reverse.n > 1
             node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
-        self.line(f"{y} = blank()")
-        self.line(f"{y}._p = {self.owned.get(p, f'gc({p}, free)')}")
-        self.line(f"{y}._node = {node}")
-        if output.base < 0 and output.base_given is None:
-            self.line(f"{y}._acc = {y}._base = {y}._base_node = None")
-        else:
+        self.line(f"{y} = tensor_of({self.owned.get(p) or held(p)})")
+        if node:
+            self.line(f"{y}._node = {node}")
+        if output.base >= 0 or output.base_given is not None:
             base = self.object(output.base_given) if output.base < 0 else inputs[output.base]
-            self.line(f"{y}._acc = None")
             self.line(f"{y}._base = {base}")
             self.line(f"{y}._base_node = {base}._node")
         return y

@@ -18,7 +18,7 @@ from autodiff.compiled.users import home_of
 from autodiff.dtypes import dtype
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_now
-from autodiff.native import error, ffi, lib
+from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn.module import Module
 from autodiff.node import AccumulateGrad, Node, behind, recomputed, version_sum
 from autodiff.ops.base import Op
@@ -26,7 +26,7 @@ from autodiff.ops.gather import Indices
 from autodiff.ops.generator import Generator
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.pointwise_node import Plan
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 ALIKE = (
     *(dtype, Generator, Op, Plan, PointwiseOp, type),
@@ -41,7 +41,7 @@ class Ghost:
     __slots__ = ("layout", "link", "offset")
 
     def __init__(self, p: Any, link: int, offset: int) -> None:
-        self.layout = ffi.new("ad_tensor *", p[0])  # its memory is not looked at
+        self.layout = ffi.new("ad_tensor *", descriptors([p])[0][0])  # its memory is not looked at
         self.link = link
         self.offset = offset
 
@@ -86,7 +86,7 @@ def filled(node: Any, p: Any) -> Any:
     part = lib.ad_tape_link_part(node.taken([p.link])[0], p.layout, p.offset)
     if not part:
         raise error("the backward of a compiled function")
-    return _gc(part, _free)
+    return part
 
 
 def take_saved(nodes: Iterable[Node]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autodiff.native import error, lib
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 Place = tuple[str, int]  # a parameter's name and position; -1 where it is given by name alone
 
@@ -61,5 +61,5 @@ def as_live(value: Any) -> Any:
         return value
     if not p:
         raise error("compile")
-    x: Tensor = wrap(_gc(p, _free))
+    x: Tensor = wrap(p)
     return x

@@ -17,7 +17,7 @@ from autodiff.anomaly import _own, place, users_frame
 from autodiff.changes import changes
 from autodiff.compiled.reads import catches
 from autodiff.compiled.signature import is_spent
-from autodiff.native import descriptors, error, ffi, lib
+from autodiff.native import Held, error, ffi, lib
 from autodiff.nn._hooks import Hooked
 from autodiff.nn.module import Module
 from autodiff.node import AccumulateGrad, Node
@@ -49,7 +49,7 @@ class CannotRecordError(RuntimeError):
 
 def is_descriptor(value: Any) -> bool:
     """Whether a value is a tensor's descriptor."""
-    return isinstance(value, ffi.CData) and ffi.typeof(value) is DESCRIPTOR
+    return type(value) is Held or (isinstance(value, ffi.CData) and ffi.typeof(value) is DESCRIPTOR)
 
 
 def part_of(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor] | None:
@@ -316,7 +316,7 @@ class Recorder:
         self.count = changes.count
         drawn = _drawn()
         try:
-            given = begin(len(args), descriptors(args), lib.ad_tape_notice)
+            given = begin(len(args), args, lib.ad_tape_notice)
             if not given:
                 raise error("compile")
             tape = ffi.gc(given, lib.ad_tape_free)

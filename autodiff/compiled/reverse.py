@@ -13,7 +13,7 @@ from autodiff.compiled.graphs import Graph, attributes, mapped, take_saved
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
-from autodiff.native import describe, error, ffi, lib, take_failure
+from autodiff.native import describe, error, ffi, hold, lib, take_failure
 from autodiff.node import (
     AccumulateGrad,
     Cotangents,
@@ -25,7 +25,7 @@ from autodiff.node import (
     recomputed,
 )
 from autodiff.ops.create import zeros
-from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
+from autodiff.tensor import Tensor, live_node, wrap
 
 _finishing = new_lock()
 ALONE = 3  # results up to which backward is recorded from each of them, too
@@ -145,7 +145,7 @@ class Way:
         finally:
             lib.ad_tape_resume(outer)
         made = iter(outs)
-        return [wrap(_gc(next(made), _free)) if wanted else None for wanted in self.wanted]
+        return [wrap(hold(next(made))) if wanted else None for wanted in self.wanted]
 
     def run_tape(self, gs: list[Tensor], saved: list[Any], outs: Any) -> None:
         """Run the tape, when no other thread does."""

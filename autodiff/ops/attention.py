@@ -12,7 +12,7 @@ from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, descriptors, error, lib
+from autodiff.native import NULL, descriptors, error, hold, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _multiply
@@ -28,7 +28,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import unsqueeze
 from autodiff.shapes import inverse
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 _a, _b, _c = inputs(3)
 _kept = PointwiseOp("masked_scores", where(_b, _a, -math.inf), 2)
@@ -106,7 +106,7 @@ def _forward(*args: Any) -> Any:
     places, rng = descriptors([NULL]), native_generator(None, "dropout")
     y = lib.ad_attend(q, k, v, mask, asked.scale, asked.causal, asked.p, rng, places)
     if places[0]:
-        asked.places = _gc(places[0], _free)
+        asked.places = hold(places[0])
     return y
 
 
@@ -138,7 +138,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     if together is not None:
         return [together, None]
     found = [
-        wrap(_gc(p, _free)).sum_to_size(wrap(x).shape) if node.needs(i) else None
+        wrap(hold(p)).sum_to_size(wrap(x).shape) if node.needs(i) else None
         for i, (p, x) in enumerate(zip([*outs], given, strict=False))
     ]
     return [*found, None]

@@ -12,7 +12,7 @@ from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
+from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
 _version, _version2 = lib.ad_version, lib.ad_version2
 OUTPUT = -1
@@ -210,11 +210,8 @@ class Op:
             q = forward(p, *args)
             if not q:
                 raise error(self.public, p)
-            y = blank()
-            y._p = q = _gc(q, _free)
-            if edge is None:
-                y._node = None
-            else:  # a view saves nothing
+            y = tensor_of(q)
+            if edge is not None:  # a view saves nothing
                 y._node = node = OpNode()
                 node.op = self
                 node.args = args
@@ -222,7 +219,6 @@ class Op:
                 node.saved = ()
                 if shape is not None:
                     node.shape = shape
-            y._acc = None
             y._base = base
             y._base_node = base_node
             found.append(y)
@@ -230,13 +226,11 @@ class Op:
 
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
         """The tensor of what `forward` made of x and args, with its place in the graph."""
-        y = blank()
-        y._p = p = _gc(p, _free)
-        y._acc = None
+        y = tensor_of(p)
         base = x._base
         edge = x._node if base is None else live_node(x)
         if edge is None or (unrecorded and not mode.grad):
-            y._node = None
+            pass
         elif self.bilinear or self.saves:
             y._node = self.record((x,), (edge,), args, p)
         else:  # as `record`, in the fewest steps
@@ -252,8 +246,6 @@ class Op:
                 base = x  # a leaf is a base, though it may be a view
             y._base = base
             y._base_node = base._node
-        else:
-            y._base = y._base_node = None
         return y
 
     def on(self, tensors: Sequence[Tensor], *args: Any) -> Tensor:
@@ -266,13 +258,9 @@ class Op:
 
     def result_of(self, tensors: Sequence[Tensor], p: Any, args: tuple[Any, ...]) -> Tensor:
         """The same as `result` of several tensors."""
-        y = blank()
-        y._p = p = _gc(p, _free)
-        y._acc = y._base = y._base_node = None
+        y = tensor_of(p)
         edges = [x._node if x._base is None else live_node(x) for x in tensors]
-        if edges.count(None) == len(edges) or (unrecorded and not mode.grad):
-            y._node = None
-        else:
+        if edges.count(None) < len(edges) and (not unrecorded or mode.grad):
             y._node = self.record(tensors, edges, args, p)
         return y
 

@@ -25,6 +25,12 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
 
     Of expressions an expression, whatever the type says: that is what users have.
     """
+    if out is None:
+        for arg in args:
+            if type(arg) is not Tensor:
+                break
+        else:
+            return op.call(*args)
     tensors: list[Tensor] = []
     for arg in args:
         x = arg if type(arg) is Tensor else operand(arg)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autodiff.native import lib
+from autodiff.native import quick
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
+from autodiff.ops.written import written
+from autodiff.tensor import Tensor, live_node, wrap
 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
@@ -31,122 +32,63 @@ class _Late:
 late = _Late()
 
 
-def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw1, native, new = lib.ad_pw1, op.native, blank
-
-    def call(x: Tensor) -> Tensor:
-        try:
-            p = pw1(native, x._p)
-        except TypeError as error:
-            return late.beyond(op, (x,), error)
-        p = _gc(p, _free) if p else op.recover(x)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
-        edge = x._node if x._base is None else live_node(x)
-        if edge is None or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
-            y._node = op.record((x,), (edge,), 1, p)
-        return y
-
-    return call
-
-
-def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw2, native, tensor, known, new = lib.ad_pw2, op.native, Tensor, numbers, blank
-
-    def call(x: Tensor, z: Any) -> Tensor:
-        kind = type(z)
-        if kind is not tensor:
-            table = known.get(kind)
-            found = None if table is None else table.get(z)
-            if found is not None:
-                z = found
-            elif kind not in TENSOR_TYPES:
-                given, z = z, operand(z)
-                if z is None:
-                    return late.foreign(op, x, given)  # type: ignore[no-any-return]
-        try:
-            p = pw2(native, x._p, z._p)
-        except TypeError as error:
-            return late.beyond(op, (x, z), error)
-        p = _gc(p, _free) if p else op.recover(x, z)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
-        edge = x._node if x._base is None else live_node(x)
-        edge2 = z._node if z._base is None else live_node(z)
-        if edge is edge2 is None or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
-            wanted = 2 if edge is None else 1 if edge2 is None else 3
-            y._node = op.record((x, z), (edge, edge2), wanted, p)
-        return y
-
-    return call
-
-
-def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native, new = lib.ad_pw3, op.native, blank
-
-    def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
-        try:
-            p = pw3(native, x._p, z._p, w._p)
-        except TypeError as error:
-            return late.beyond(op, (x, z, w), error)
-        p = _gc(p, _free) if p else op.recover(x, z, w)
-        y = new()
-        y._p = p
-        y._acc = y._base = y._base_node = None
-        edge = x._node if x._base is None else live_node(x)
-        edge2 = z._node if z._base is None else live_node(z)
-        edge3 = w._node if w._base is None else live_node(w)
-        unlinked = edge is edge2 is edge3 is None
-        if unlinked or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
-        else:
-            wanted = (edge is not None) | (edge2 is not None) << 1 | (edge3 is not None) << 2
-            y._node = op.record((x, z, w), (edge, edge2, edge3), wanted, p)
-        return y
-
-    return call
-
-
-def _general(op: PointwiseOp) -> Callable[..., Tensor]:
-    def call(*xs: Tensor) -> Tensor:
-        try:
-            p = op.run(xs)
-        except TypeError as error:
-            return late.beyond(op, xs, error)
-        return _linked(op, xs, p)
-
-    return call
-
-
-def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
-    """The result of a call, with its node where a gradient is wanted."""
+def _whole(op: PointwiseOp, xs: Sequence[Tensor]) -> Tensor:
+    """A call at which there may be more to do: to renew the node of a view, to compile what the op
+    is for such operands, or to tell what is wrong with them.
+    """
+    try:
+        p = op.run(xs)
+    except TypeError as error:
+        return late.beyond(op, xs, error)
     y = wrap(p)
     if op.differentiable and (not unrecorded or mode.grad):
-        edges, wanted, bit = [], 0, 1
-        for x in xs:
-            edge = x._node if x._base is None else live_node(x)
-            edges.append(edge)
-            if edge is not None:
-                wanted |= bit
-            bit <<= 1
+        edges = [live_node(x) for x in xs]
+        wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
         if wanted:
             y._node = op.record(xs, edges, wanted, p)
     return y
 
 
-_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {
-    1: _unary,
-    2: _binary,
-    3: _ternary,
-}
+NUMBER = [  # one that was no operand yet, or what is none
+    "  if y is None and type(x1) is not tensor:",
+    "   given, x1 = x1, operand(x1)",
+    "   if x1 is None:",
+    "    return late.foreign(op, x0, given)",
+    "   y = fast(x0, x1)",
+]
+
+
+def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]], Any]:
+    """A call of n operands, the second of two of which may be a number: what is native and common
+    in one step, and its node.
+    """
+    xs = [f"x{i}" for i in range(n)]
+    each = "".join(f"{x}, " for x in xs)
+    lines = [
+        f" def call({each}):",
+        f"  y = fast({each})",
+        *(NUMBER * (n == 2)),
+        "  if y is None:",
+        f"   return whole(op, ({each}))",
+        "  wanted = y._node",
+        "  if wanted is not None:",
+        "   y._node = None",
+        "   if op.differentiable and (not unrecorded or mode.grad):",
+        *(["    x1 = x1 if type(x1) is tensor else operand(x1)"] * (n == 2)),
+        f"    y._node = op.record(({each}), ({''.join(f'{x}._node, ' for x in xs)}), wanted, y._p)",
+        "  return y",
+        " return call",
+    ]
+    scope = {"late": late, "mode": mode, "operand": operand, "tensor": Tensor, "whole": _whole}
+    scope["unrecorded"] = unrecorded
+    return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
+
+
+_CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}
 
 
 def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     """The function that calls an op on as many tensors as it takes."""
-    return _CALLS.get(op.n_in, _general)(op)
+    if op.n_in not in _CALLS:
+        return lambda *xs: _whole(op, xs)
+    return _CALLS[op.n_in](op, quick(op.native, numbers))  # type: ignore[no-any-return]

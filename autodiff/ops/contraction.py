@@ -14,7 +14,7 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, own
+from autodiff.tensor import Tensor, live_node, own, tensor_of
 
 
 def _product_rule(
@@ -48,9 +48,8 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     for edge in edges:
         y = None
         if edge is not None:
-            y = blank()
-            y._p = _gc(p or _next(), _free)
-            p = y._node = y._acc = y._base = y._base_node = None
+            y = tensor_of(p or _next())
+            p = None
         grads.append(y)
     return grads
 
@@ -160,18 +159,14 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if w.ndim == 2:
             p = _matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
             if p:  # as `result_of`, which takes longer
-                y = blank()
-                y._p = _gc(p, _free)
-                y._acc = y._base = y._base_node = None
+                y = tensor_of(p)
                 edges: tuple[Node | None, ...] = (
                     input._node if input._base is None else live_node(input),
                     weight._node if weight._base is None else live_node(weight),
                 )
                 if bias is not None:
                     edges += (bias._node if bias._base is None else live_node(bias),)
-                if (unrecorded and not mode.grad) or edges.count(None) == len(edges):
-                    y._node = None
-                else:
+                if edges.count(None) < len(edges) and (not unrecorded or mode.grad):
                     y._node = _linear.record((input, weight), edges, (), p)
                 return y
             failure = take_failure()
@@ -228,14 +223,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         raise must_be("matmul", "other", "Tensor", other, 2)
     p = lib.ad_mm(input._p, other._p, 0)
     if p:  # as `result_of`, which takes half as long again
-        y = blank()
-        y._p = p = _gc(p, _free)
-        y._acc = y._base = y._base_node = None
+        y = tensor_of(p)
         edge = input._node if input._base is None else live_node(input)
         edge2 = other._node if other._base is None else live_node(other)
-        if (edge is None and edge2 is None) or (unrecorded and not mode.grad):
-            y._node = None
-        else:
+        unlinked = edge is edge2 is None
+        if not unlinked and (not unrecorded or mode.grad):
             y._node = _product.record((input, other), (edge, edge2), (0, None), p)
         return y
     a, b = input, other

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.descriptor import fresh
 from autodiff.expr import build, inputs
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, hold, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
@@ -63,7 +62,7 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
     kept = keepdim or not p.ndim
     if lib.ad_extremes(KINDS[f"arg{name}"], p, 1 << dim if p.ndim else 0, kept, out):
         raise error(name, p)
-    values, places = fresh(out[0], name), own(out[1], name)
+    values, places = hold(out[0]), wrap(hold(out[1]))
     if not mode.grad or live_node(x) is None:
         return wrap(values), places
     return chosen(_CHOICES[name], x, values, places, dim, kept), places

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.native import describe, error, ffi, lib, take_failure
+from autodiff.native import describe, error, ffi, hold, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, has_history, is_untold
 from autodiff.ops.cast import to_dtype
@@ -97,7 +97,7 @@ def rows_of(xs: Sequence[Tensor], index: Tensor, start: int, end: int) -> list[T
     out = ffi.new("ad_tensor *[]", len(ps))
     if lib.ad_index_rows(len(ps), ps, index._p, start, end, out):
         raise error(_get.name, *ps)
-    return [own(p, _get.name) for p in out]
+    return [wrap(hold(p)) for p in out]
 
 
 _get: Op = Op("index", _get_forward,

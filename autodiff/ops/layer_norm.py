@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.native import NULL, ffi, lib
+from autodiff.native import NULL, ffi, hold, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.halves import in_float32
 from autodiff.ops.normal import affine, composed_rms_norm, per_channel, row_cotangents, sweep_by
@@ -18,7 +18,7 @@ from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _var
 from autodiff.ops.views import _select, reshape
 from autodiff.shapes import mask_dims
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 _slot = ffi.new
 
@@ -38,7 +38,7 @@ def _forward(p: Any, w: Any, b: Any, normal: Normal) -> Any:
     shape = normal.shape
     y = lib.ad_layer_norm(p, len(shape), shape, w, b, normal.eps, normal.centred, stats)
     if y:
-        normal.stats = _gc(stats[0], _free)
+        normal.stats = hold(stats[0])
     return y
 
 
@@ -100,7 +100,7 @@ def _channel_forward(p: Any, w: Any, b: Any, normal: Normal) -> Any:
     stats = _slot("ad_tensor **")
     y = lib.ad_channel_norm(p, normal.shape[0], w, b, normal.eps, stats)
     if y:
-        normal.stats = _gc(stats[0], _free)
+        normal.stats = hold(stats[0])
     return y
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.descriptor import fresh
 from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, describe, ffi, lib, take_failure
+from autodiff.native import NULL, describe, ffi, hold, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import loss_terms
 from autodiff.ops.base import Op, OpNode
@@ -124,7 +123,7 @@ def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
     saved = ffi.new(_ONE)
     loss = lib.ad_cross_entropy(p, target, *classes.args, saved)
     if loss:
-        classes.saved = fresh(saved[0], "cross_entropy")
+        classes.saved = hold(saved[0])
     return loss
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.dtypes import int32
-from autodiff.native import error, ffi, lib, operand_text, refuse_any
+from autodiff.native import error, ffi, hold, lib, operand_text, refuse_any
 from autodiff.ops.diagonals import tril, triu
 from autodiff.ops.guard import must_be
 from autodiff.ops.views import expand
@@ -75,7 +75,6 @@ def check_success(name: str, a: Tensor, info: Any, text: str) -> None:
 
 
 _RESULTS = [ffi.typeof(f"ad_tensor *[{count}]") for count in range(5)]
-_gc, _free = ffi.gc, lib.ad_free
 
 
 def native(count: int, name: str, function: Any, *args: Any) -> list[Any]:
@@ -83,7 +82,7 @@ def native(count: int, name: str, function: Any, *args: Any) -> list[Any]:
     out = ffi.new(_RESULTS[count])
     if function(*args, out):
         raise error(name, args[0])
-    return [_gc(p, _free) for p in out]
+    return [hold(p) for p in out]
 
 
 def as_info(p: Any) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.descriptor import fresh
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import NULL, error, ffi, hold, lib
 from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.elementwise import mul
 from autodiff.ops.halves import in_float32
@@ -55,7 +54,7 @@ def sweep_by(vjp: Callable[..., int]) -> Callable[..., Any]:
         if vjp(g._p, x, scale[0] if scale else NULL, node, wanted, out):
             raise error(node.op.name, g._p, x)
         n = len(node.edges)
-        return [wrap(fresh(out[i], node.op.name)) if out[i] else None for i in range(n)]
+        return [wrap(hold(out[i])) if out[i] else None for i in range(n)]
 
     return sweep
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from autodiff.dtypes import plain
 from autodiff.native import error, lib
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, wrap
 
-numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}  # made so far
+# Those made so far, by value; zeros of floats by what they look like.
+numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
 
 
 def number(value: Any) -> Tensor:
     """A Python number as an operand. OverflowError where an int does not fit 64 bits."""
-    if value == 0 and type(value) is float and len(_zeros) == 2:  # one key of a table
-        return _zeros[math.copysign(1, value) < 0]
+    table = numbers.get(type(value))
+    key = repr(value) if value == 0 and type(value) is float else value  # 0.0 and -0.0 are one
+    if table is not None and (found := table.get(key)) is not None:
+        return found
     if isinstance(value, float):
         p = lib.ad_number_f64(value)
     elif -(2**63) <= value < 2**63:
@@ -24,18 +26,12 @@ def number(value: Any) -> Tensor:
         raise OverflowError(f"int too big to convert to int64: {value}")
     if not p:
         raise error("number")
-    x = wrap(_gc(p, _free))
-    table = numbers.get(type(value))
-    if table is not None and (value != 0 or type(value) is not float):
+    x = wrap(p)
+    if table is not None:
         if len(table) > 4096:
             table.clear()
-        table[value] = x
+        table[key] = x
     return x
-
-
-_zeros: list[Tensor] = []
-for _zero in (0.0, -0.0):
-    _zeros.append(number(_zero))
 
 
 def number_of(value: float) -> Tensor:

@@ -11,7 +11,17 @@ from autodiff.anomaly import lines, note_line
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import compile_program
-from autodiff.native import NULL, describe, descriptors, error, ffi, lib, op_number, take_failure
+from autodiff.native import (
+    NULL,
+    describe,
+    descriptors,
+    error,
+    ffi,
+    hold,
+    lib,
+    op_number,
+    take_failure,
+)
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import backward_name
 from autodiff.ops.calls import caller
@@ -30,7 +40,7 @@ from autodiff.ops.pointwise_node import (
     metas,
 )
 from autodiff.promotion import Operand, check_reach, computed_in, decode_key
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
+from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
 
 class PointwiseOp:
@@ -108,11 +118,11 @@ class PointwiseOp:
             pw = _NATIVE[self.n_in - 1]
             while not (p := pw(self.native, *ps)):
                 self.specialise(take_failure(), tensors)
-            return _gc(p, _free)
+            return p
         outs = descriptors([NULL])
         while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
             self.specialise(take_failure(), tensors)
-        return _gc(outs[0], _free)
+        return hold(outs[0])
 
     def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
         """As `plain`, all results by one native call."""
@@ -125,14 +135,14 @@ class PointwiseOp:
             pw = _NATIVE[n - 1]
             while not (p := pw(self.native, *given)):
                 self.specialise(take_failure(), list(map(wrap, given)))
-            found = [_gc(p, _free)]
+            found = [p]
             for _ in self.roots[1:]:
-                found.append(_gc(_next(), _free))
+                found.append(_next())
             return found
         outs = descriptors([NULL] * len(self.roots))
         while lib.ad_pw(self.native, n, given, len(self.roots), outs):
             self.specialise(take_failure(), list(map(wrap, given)))
-        return [_gc(p, _free) for p in outs]
+        return [hold(p) for p in outs]
 
     def write_all(self, given: Sequence[Any], outs: Sequence[Any]) -> None:
         """Write the results of some descriptors over others; nothing is recorded."""
@@ -160,10 +170,7 @@ class PointwiseOp:
             p = _pw4(self.native, g._p, others[0], others[1], others[2])
         else:
             return wrap(self.run((g, *map(wrap, others))))
-        y = blank()
-        y._p = _gc(p, _free) if p else self.recover(g, *map(wrap, others))
-        y._node = y._acc = y._base = y._base_node = None
-        return y
+        return tensor_of(p or self.recover(g, *map(wrap, others)))
 
     def recover(self, *tensors: Tensor) -> Any:
         """The result of a call that failed natively for want of a variant; raises otherwise."""
@@ -211,7 +218,7 @@ class PointwiseOp:
             if n == 3
             else _pw_to(native, to, *[x._p for x in tensors], *_ABSENT[n])
             if n <= 4
-            else lib.ad_pw(native, n, [x._p for x in tensors], 1, descriptors([to]))
+            else lib.ad_pw(native, n, [x._p for x in tensors], 1, [to])
         ):
             failure = take_failure()
             if failure[0] == lib.AD_BAD_SHAPE:

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.descriptor import fresh
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import NULL, error, ffi, hold, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.gather import Indices, _add_along
@@ -41,7 +40,7 @@ def greatest(x: Tensor, plan: Plan, where: bool) -> Any:
         return own(lib.ad_max_pool(x._p, plan.n, plan.numbers, NULL), "max_pool", x._p)
     out = ffi.new("ad_tensor **")
     y = own(lib.ad_max_pool(x._p, plan.n, plan.numbers, out), "max_pool", x._p)
-    places = wrap(fresh(out[0], "max_pool"))
+    places = wrap(hold(out[0]))
     if edge is not None:
         indices = Indices([places], x.ndim - plan.nd)
         y._node = _greatest.record((x,), (edge,), (indices, plan.title), y._p)

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.native import error, ffi, lib, refuse_any
+from autodiff.native import error, ffi, hold, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, titled
@@ -56,7 +56,7 @@ def _native(name: str, p: Any, dim: int, k: int, how: int, keepdim: bool) -> lis
     out = ffi.new(_TWO)
     if lib.ad_pick(p, dim, k, how, keepdim, out):
         raise error(name, p)
-    return [fresh(out[0], name), fresh(out[1], name)]
+    return [hold(out[0]), hold(out[1])]
 
 
 def _check_numbers(name: str, x: Tensor) -> None:
@@ -109,7 +109,7 @@ def _of_all(name: str) -> Op:
         out = ffi.new(_TWO)
         if not lib.ad_pick(row, 0, 1, how, False, out):
             lib.ad_free(out[1])
-        return out[0]
+        return hold(out[0])
 
     return Op(name, forward, extreme_rule, saves=(0, OUTPUT))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.native import NULL, descriptors, error, lib, take_failure
+from autodiff.native import NULL, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cells import CELLS, cell_step
@@ -72,7 +72,7 @@ def _natively(
     call: Callable[..., int], op: PointwiseOp, steps: Steps, ins: list[Any], outs: list[Any]
 ) -> None:
     """All steps of sequences of one length by one call."""
-    given, made = (descriptors([NULL if p is None else p for p in ps]) for ps in (ins, outs))
+    given, made = ([NULL if p is None else p for p in ps] for ps in (ins, outs))
     gates, reverse = CELLS[steps.kind].gates, steps.order.step < 0
     while call(op.native, gates, len(steps.sizes), reverse, given, made):
         op.specialise(take_failure(), [wrap(p) for p in ins if p is not None])

@@ -8,10 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.expr import Expr, build, inputs
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, hold, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
@@ -158,7 +157,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     x, grid = node.unpack()
     if lib.ad_grid_sample_vjp(g._p, x, grid, *node.args[0].numbers, wanted, out):
         raise error("grid_sample", g._p, x, grid)
-    return [wrap(fresh(p, "grid_sample")) if p else None for p in out]
+    return [wrap(hold(p)) if p else None for p in out]
 
 
 _sampled = Op("grid_sample", lambda x, grid, how: lib.ad_grid_sample(x, grid, *how.numbers), _rule,

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, hold, lib
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import OUTPUT, Op, OpNode, is_untold
 from autodiff.ops.cast import to_dtype
@@ -26,7 +25,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, wrap
 
 # ---- recurrences ----
 
@@ -211,7 +210,7 @@ def _extremes(name: str, x: Tensor, dim: int, into: Any) -> tuple[Tensor, ...]:
     at, out = dim_index(dim, x.ndim), ffi.new("ad_tensor *[2]")
     if lib.ad_running_extremes(x._p, at, name == "cummax", out):
         raise error(name, x._p)
-    values, index = fresh(out[0], name), own(out[1], name)
+    values, index = hold(out[0]), wrap(hold(out[1]))
     found = chosen(_CHOICES[name], x, values, index, at, True), index
     return tuple(written_all(name, into, found, x))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
+from autodiff.native import NULL, error, ffi, hold, lib, refuse_any, take_failure
 from autodiff.ops.comparing import result_type
 from autodiff.ops.create import arange, full, scalar
 from autodiff.ops.gather import gather, index_along
@@ -15,7 +15,7 @@ from autodiff.ops.rearrange import movedim
 from autodiff.ops.sorting import argsort, in_order
 from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
-from autodiff.tensor import TENSOR_TYPES, Tensor, own
+from autodiff.tensor import TENSOR_TYPES, Tensor, own, wrap
 
 
 def _flags(name: str, **flags: Any) -> None:
@@ -181,7 +181,7 @@ def _runs(x: Tensor, order: Tensor | None, inverse: bool, counts: bool) -> list[
     out = ffi.new("ad_tensor *[3]")
     if lib.ad_runs(x._p, NULL if order is None else order._p, inverse, counts, out):
         raise error("unique", x._p)
-    return [own(p, "unique") if p else None for p in out]
+    return [wrap(hold(p)) if p else None for p in out]
 
 
 def _wanted(x: Tensor, runs: list[Any], at: int, shape: Any) -> Any:

@@ -8,12 +8,14 @@ from autodiff.anomaly import lines, note_line
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.named import NamedTuple
+from autodiff.native import quick
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
+from autodiff.ops.numbers import numbers
 from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
-from autodiff.tensor import Tensor, blank, live_node
+from autodiff.tensor import Tensor, live_node, wrap
 
 _g, _slope = inputs(2)
 _times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
@@ -104,11 +106,7 @@ class SlopedOp(PointwiseOp):
             note_line(node)
         unlike = y.unlike
         node.metas = metas(xs, edges, unlike, None) if unlike else None
-        result = blank()
-        result._p = y
-        result._node = node
-        result._acc = result._base = result._base_node = None
-        return result
+        return wrap(y, node)
 
 
 def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -116,19 +114,21 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
 
     `value` calls it without them.
     """
+    plain = quick(op.native, numbers, True)
 
     def unary(x: Tensor) -> Tensor:
+        y: Tensor | None = plain(x)
+        if y is not None:
+            return y
         edge = x._node if x._base is None else live_node(x)
         if edge is None or (unrecorded and not mode.grad):
             return value(x)
         return op.recorded(value, (x,), (edge,), 1)
 
     def general(*xs: Tensor) -> Tensor:
-        for x in xs:
-            if x._node is not None or x._base is not None:
-                break
-        else:
-            return value(*xs)
+        y: Tensor | None = plain(*xs)
+        if y is not None:
+            return y
         edges = [x._node if x._base is None else live_node(x) for x in xs]
         wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
         if not wanted or (unrecorded and not mode.grad):

@@ -11,7 +11,7 @@ from autodiff.ops.base import Op
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.returned import Chosen, returned
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
+from autodiff.tensor import Tensor, live_node, wrap
 
 _pair = tuple.__new__  # of a named tuple, without the call that names its fields
 _sorted, _next = lib.ad_sort, lib.ad_next
@@ -40,7 +40,7 @@ def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Ten
     p = _sorted(x._p, dim, k, descending)
     if not p:
         raise error(op.name, x._p)
-    p, index = _gc(p, _free), wrap(_gc(_next(), _free))
+    index = wrap(_next())
     if (x._node is None and x._base is None) or not mode.grad or live_node(x) is None:
         return wrap(p), index
     return chosen(op, x, p, index, dim, True), index

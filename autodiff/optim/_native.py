@@ -139,19 +139,20 @@ class NativeOptimizer(Optimizer):
                     state.update(self._start(x, group))
             for key in names:
                 columns += self._column(key, states)
-        table = descriptors(columns)
+        take_over = self._take_over if names else None
+        table = columns if take_over is None else descriptors(columns)
         failed = lib.ad_optim_step(KINDS[name], len(xs), table, hyper)
         failure = take_failure() if failed else None
-        if names:
-            self._take_over(states, table)
+        if take_over is not None:
+            take_over(states, table)
         if failure is not None:  # as a local name, an exception would keep its frame alive
             raise describe(failure, f"{type(self).__name__}.step", *columns[: 2 * len(xs)])
 
     def _column(self, key: str, states: list[dict[str, Any]]) -> list[Any]:
         return [state[key]._p for state in states]
 
-    def _take_over(self, states: list[dict[str, Any]], table: Any) -> None:
-        """Take what a step made and stored in its table."""
+    # Takes what a step made and stored in its table, where it makes anything.
+    _take_over: Callable[[list[dict[str, Any]], Any], None] | None = None
 
 
 def with_gradients(params: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

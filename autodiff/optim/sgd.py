@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.native import NULL
+from autodiff.native import NULL, hold
 from autodiff.optim._native import NativeOptimizer, check_modes
 from autodiff.optim.optimizer import Group
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, wrap
 
 __all__ = ["SGD"]
 
@@ -73,7 +73,7 @@ class SGD(NativeOptimizer):
         n = len(states)
         for i, state in enumerate(states):
             if state.get("momentum_buffer") is None and table[2 * n + i]:
-                state["momentum_buffer"] = own(table[2 * n + i], "SGD.step")
+                state["momentum_buffer"] = wrap(hold(table[2 * n + i]))
 
     def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
         momentum, buffer = group["momentum"], now.get("momentum_buffer")

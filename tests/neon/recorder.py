@@ -22,7 +22,7 @@ END, FILL, SHOW = -1, -2, -3  # in place of the number of a function
 # What tells of a process, not of numbers.
 SILENT = ("ad_error", "ad_init", "ad_isa", "ad_compiler", "ad_memory_", "ad_storage_id")
 SILENT += ("ad_spread_regions", "ad_get_num_threads", "ad_set_num_threads", "ad_release_owner")
-SILENT += ("ad_tape_", "ad_watch", "ad_dlpack_", "ad_capsule_")
+SILENT += ("ad_tape_", "ad_watch", "ad_dlpack_", "ad_capsule_", "ad_table", "ad_held_", "ad_slots_")
 
 
 def extension(package: Path) -> types.ModuleType:
@@ -56,7 +56,9 @@ class Recorder:
         shim.lib = Instead(self.lib, {name: self.wrap(name) for name in self.functions})
         shim.lib.ad_wrap = self.copy_foreign
         shim.lib.ad_capsule_take = self.copy_capsule
-        shim.ffi = Instead(self.ffi, {"memmove": self.fill})
+        shim.lib.ad_held_start = lambda types: 1  # what frees itself would do so unseen
+        self.real = {call: name for name, call in vars(shim.lib).items() if name in dir(self.lib)}
+        shim.ffi = Instead(self.ffi, {"memmove": self.fill, "typeof": self.typeof})
         sys.modules[EXTENSION] = shim
 
     def told(self, name: str) -> bool:
@@ -90,6 +92,11 @@ class Recorder:
             return result
 
         return call
+
+    def typeof(self, value: Any) -> Any:
+        """For typeof, of the functions that stand for others, too."""
+        name = None if isinstance(value, (str, self.ffi.CData)) else self.real.get(value)
+        return self.ffi.typeof(value if name is None else getattr(self.lib, name))
 
     def held(self, kind: Any, value: Any) -> Any:
         """An argument in a place of its own: lists become arrays."""

@@ -11,7 +11,7 @@ from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.descriptor import fresh
 from autodiff.expr import Expr, build, inputs
-from autodiff.native import NULL, describe, descriptors, error, lib, refusal, take_failure
+from autodiff.native import NULL, describe, descriptors, error, hold, lib, refusal, take_failure
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -26,7 +26,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
 from autodiff.ops.views import contiguous, expand, narrow, reshape, select, transpose
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, wrap
 
 __all__ = ["ctc_loss"]
 
@@ -132,7 +132,7 @@ def _states(
         if status == lib.AD_REFUSED and not recorder_here():
             raise RuntimeError(_refusals(steps, classes, labels)[reason].format(n=n))
         raise describe(failure, "ctc_loss", *given)
-    return [own(p, "ctc_loss") for p in outs]
+    return [wrap(hold(p)) for p in outs]
 
 
 def ctc_loss(

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, ffi, lib, refusal
+from autodiff.native import NULL, ffi, hold, lib, refusal
 from autodiff.nn.functional.activation import logsigmoid
 from autodiff.nn.functional.reduction import (
     check_constant,
@@ -56,7 +55,7 @@ def _forward(x: Any, target: Any, how: _Margins) -> Any:
     reduction = REDUCTIONS[how.reduction]
     loss = lib.ad_margin_loss(x, target, weight, power, margin, reduction, reason, slopes)
     if loss and wanted:
-        how.slopes = fresh(slopes[0], "margin_loss")
+        how.slopes = hold(slopes[0])
     return loss
 
 

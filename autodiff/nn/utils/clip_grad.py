@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
-from autodiff.native import check, descriptors, lib, refuse_any
+from autodiff.native import check, lib, refuse_any
 from autodiff.nn.init import deprecated
 from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor, own
@@ -57,7 +57,7 @@ def get_total_norm(
             "operation does not have an identity"
         )
     ps, kind = [x._p for x in xs], functools.reduce(dtypes.promote_types, [x.dtype for x in xs])
-    total = own(lib.ad_norm(len(ps), descriptors(ps), order, kind.code), "get_total_norm", *ps)
+    total = own(lib.ad_norm(len(ps), ps, order, kind.code), "get_total_norm", *ps)
     if error_if_nonfinite:
         refuse_any(
             (~total.isfinite())._p,
@@ -85,7 +85,7 @@ def clip_grads_with_norm_(
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     if gradients:
         ps = [g._p for g in gradients]
-        check(lib.ad_scale(len(ps), descriptors(ps), factor._p), "clip_grads_with_norm_", *ps)
+        check(lib.ad_scale(len(ps), ps, factor._p), "clip_grads_with_norm_", *ps)
 
 
 def clip_grad_norm_(
@@ -130,4 +130,4 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
     """
     bound, ps = float(clip_value), [g._p for g in _gradients(parameters)]
     if ps:
-        check(lib.ad_clip(len(ps), descriptors(ps), -bound, bound), "clip_grad_value_", *ps)
+        check(lib.ad_clip(len(ps), ps, -bound, bound), "clip_grad_value_", *ps)
