@@ -362,7 +362,7 @@ int ad_gemm_blocks(const ad_product *g) {
                .fetches = batched || (g->k > depth && c_bytes > NEAR),
                .by_tiles = by_tiles,
                .places = places,
-               .cols = cut(g->n, width, vector_width(g)),
+               .cols = cut(g->n, width, least_cols(g)),
                .cols_of_task = cols,
                .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
     run_blocks(&b, depth);
