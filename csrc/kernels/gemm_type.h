@@ -134,21 +134,47 @@ AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, int first, V() * 
         NAME(link)(chains[c], x, r->x_step, r->y[c] + p, r->row, first);
 }
 
-/* Chains of W rows of y go on over W elements of each. Where a vector is a cache line, each is used up as it
- * is read, so that rows may push each other out. */
-AD_SIMD V() NAME(dots_vector)(V() chains, const T *x, int64_t x_step, const T *y, int64_t row) {
-    V() columns[W];
-    AD_UNROLL for (int i = 0; i < W; i++) columns[i] = V(_load)(y + i * row);
+/* W rows of y, from an element on. Their addresses are few and stay in general registers, as a tile's do. */
+typedef struct {
+    const char *first, *half;
+    int64_t row, row3, row5, row7; /* bytes */
+} NAME(turning);
+
+AD_SIMD NAME(turning) NAME(turning_at)(const T *y, int64_t row) {
+    row *= (int64_t)sizeof(T);
+    NAME(turning) r = {(const char *)y, (const char *)y + 8 * row, row, 3 * row, 5 * row, 7 * row};
+    OPAQUE(r.half);
+    OPAQUE(r.row3);
+    OPAQUE(r.row5);
+    OPAQUE(r.row7);
+    return r;
+}
+
+/* W elements of each, turned, and on to the next. Where a vector is a cache line, each is used up as it is
+ * read, so that rows may push each other out. */
+AD_SIMD void NAME(turn_rows)(NAME(turning) * r, V() * columns) {
+    const int64_t at[8] = {0, r->row, 2 * r->row, r->row3, 4 * r->row, r->row5, 2 * r->row3, r->row7};
+    AD_UNROLL for (int i = 0; i < W; i++) columns[i] =
+        V(_load)((const T *)(const void *)((i < 8 ? r->first : r->half) + at[i % 8]));
     V(_transpose)(columns);
+    r->first += W * sizeof(T);
+    r->half += W * sizeof(T);
+}
+
+/* Chains of W rows go on over W elements of each. */
+AD_SIMD V() NAME(dots_vector)(V() chains, const T *x, int64_t x_step, NAME(turning) * rows) {
+    V() columns[W];
+    NAME(turn_rows)(rows, columns);
     AD_UNROLL for (int q = 0; q < W; q++) chains = V(_fma)(V(_set1)(x[q * x_step]), columns[q], chains);
     return chains;
 }
 
-/* W rows alone, as two times as many were in too many places: apart, as the registers just hold it. */
+/* W rows alone: apart, as the registers just hold it. */
 static __attribute__((noinline)) V() NAME(dots_lines)(const NAME(links) * r, const T *y) {
     V() chains = V(_zero)();
-    for (int64_t p = 0; p + W <= r->k; p += W)
-        chains = NAME(dots_vector)(chains, r->x + p * r->x_step, r->x_step, y + p, r->row);
+    NAME(turning) rows = NAME(turning_at)(y, r->row);
+    const T *x = r->x;
+    for (int64_t left = r->k; left >= W; left -= W, x += W) chains = NAME(dots_vector)(chains, x, 1, &rows);
     return chains;
 }
 
@@ -170,14 +196,16 @@ AD_SIMD int64_t NAME(dots_along)(const NAME(links) * r, int64_t p, V() * sums) {
 static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
     V() chains[2] = {V(_zero)(), V(_zero)()};
     const int64_t bytes = r->row * (int64_t)sizeof(T);
+    const bool crowded = bytes % (AT_ONE_PLACE / 2) == 0; /* twice as many rows are in too many places */
     int64_t p = 0;
-    if (W * sizeof(T) == AD_LINE && bytes % (AT_ONE_PLACE / 2) == 0) {
+    if (W * sizeof(T) == AD_LINE && r->x_step == 1 && (crowded || (ad_is_amd && sizeof(T) < 8))) {
         AD_UNROLL for (int c = 0; c < 2; c++) chains[c] = NAME(dots_lines)(r, r->y[c]);
         p = r->k / W * W;
     } else if (bytes % AT_ONE_PLACE == 0) {
+        NAME(turning) rows[2] = {NAME(turning_at)(r->y[0], r->row), NAME(turning_at)(r->y[1], r->row)};
         for (; p + W <= r->k; p += W) {
             AD_UNROLL for (int c = 0; c < 2; c++) chains[c] =
-                NAME(dots_vector)(chains[c], r->x + p * r->x_step, r->x_step, r->y[c] + p, r->row);
+                NAME(dots_vector)(chains[c], r->x + p * r->x_step, r->x_step, &rows[c]);
         }
     }
     p = NAME(dots_along)(r, p, chains);
@@ -217,11 +245,16 @@ AD_SIMD void NAME(dots_few)(const int rows, int64_t n, int64_t k, const void *co
         const int64_t i = ad_least(first, n - W);
         const T *y = (const T *)y_ + i * row;
         V() chains[AD_FEW_ROWS], columns[W];
+        NAME(turning) turned = NAME(turning_at)(y, row);
         AD_UNROLL for (int r = 0; r < rows; r++) chains[r] = V(_zero)();
         int64_t p = 0;
         for (; p + W <= k; p += W) {
-            AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
-            V(_transpose)(columns);
+            if (rows <= 4 && W > 8) {
+                NAME(turn_rows)(&turned, columns);
+            } else { /* where addresses of x need the registers, or rows are few enough */
+                AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
+                V(_transpose)(columns);
+            }
             AD_UNROLL for (int q = 0; q < W; q++) {
                 AD_UNROLL for (int r = 0; r < rows; r++) chains[r] =
                     V(_fma)(V(_set1)(((const T *)x_[r])[p + q]), columns[q], chains[r]);
