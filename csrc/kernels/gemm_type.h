@@ -150,15 +150,21 @@ AD_SIMD NAME(turning) NAME(turning_at)(const T *y, int64_t row) {
     return r;
 }
 
+AD_SIMD V() NAME(load_row)(const NAME(turning) * r, const int i) {
+    const int64_t at[8] = {0, r->row, 2 * r->row, r->row3, 4 * r->row, r->row5, 2 * r->row3, r->row7};
+    return V(_load)((const T *)(const void *)((i < 8 ? r->first : r->half) + at[i % 8]));
+}
+AD_SIMD void NAME(turn_on)(NAME(turning) * r) {
+    r->first += W * sizeof(T);
+    r->half += W * sizeof(T);
+}
+
 /* W elements of each, turned, and on to the next. Where a vector is a cache line, each is used up as it is
  * read, so that rows may push each other out. */
 AD_SIMD void NAME(turn_rows)(NAME(turning) * r, V() * columns) {
-    const int64_t at[8] = {0, r->row, 2 * r->row, r->row3, 4 * r->row, r->row5, 2 * r->row3, r->row7};
-    AD_UNROLL for (int i = 0; i < W; i++) columns[i] =
-        V(_load)((const T *)(const void *)((i < 8 ? r->first : r->half) + at[i % 8]));
+    AD_UNROLL for (int i = 0; i < W; i++) columns[i] = NAME(load_row)(r, i);
     V(_transpose)(columns);
-    r->first += W * sizeof(T);
-    r->half += W * sizeof(T);
+    NAME(turn_on)(r);
 }
 
 /* Chains of W rows go on over W elements of each. */
@@ -177,6 +183,49 @@ static __attribute__((noinline)) V() NAME(dots_lines)(const NAME(links) * r, con
     for (int64_t left = r->k; left >= W; left -= W, x += W) chains = NAME(dots_vector)(chains, x, 1, &rows);
     return chains;
 }
+
+#if W == 16
+/* Rows whose elements meet in one set of L1, which has fewer lines: of every 16 rows each second one follows
+ * LAG elements behind the others, so that 8 meet at a time. A vector of rows begins while the one before
+ * ends; x is laid out in pairs, of what the two kinds meet. */
+#define LAG 64
+#define LAGGING 4096 /* the most elements of a row */
+
+AD_SIMD V()
+    NAME(dots_lagging)(V() chains, const T *pairs, const T *even, const T *odd, int64_t row, int64_t steps) {
+    NAME(turning) rows = NAME(turning_at)(even, row), behind = rows;
+    behind.first = (const char *)odd;
+    behind.half = behind.first + 8 * rows.row;
+    OPAQUE(behind.half);
+    for (; steps > 0; steps -= W, pairs += 2 * W) {
+        V() columns[W];
+        AD_UNROLL for (int i = 0; i < W; i++) columns[i] = NAME(load_row)(i % 2 ? &behind : &rows, i);
+        V(_transpose)(columns);
+        AD_UNROLL for (int q = 0; q < W; q++) chains = V(_fma)(V(_set2)(pairs + 2 * q), columns[q], chains);
+        NAME(turn_on)(&rows);
+        NAME(turn_on)(&behind);
+    }
+    return chains;
+}
+
+static void NAME(dots_crowded)(int64_t n, int64_t k, const T *x, const T *y, int64_t row, T *c) {
+    T pairs[2 * LAGGING];
+    const mf odd = 0xaaaa;
+    V() chains = V(_zero)(), even = chains;
+    for (int64_t p = 0; p < LAG; p++) pairs[2 * p] = x[p], pairs[2 * p + 1] = x[p + k - LAG];
+    for (int64_t p = LAG; p < k; p++) pairs[2 * p] = x[p], pairs[2 * p + 1] = x[p - LAG];
+    for (int64_t i = 0, before = 0;; i += W) {
+        const int64_t at = ad_least(i, n - W); /* the last vector ends where the rows do */
+        chains = NAME(dots_lagging)(chains, pairs, y + at * row, y + before * row + k - LAG, row, LAG);
+        if (i > 0) V(_store)(c + before, V(_select)(odd, chains, even));
+        if (i >= n) break;
+        chains = V(_select)(odd, V(_zero)(), chains);
+        even = NAME(dots_lagging)(chains, pairs + 2 * LAG, y + at * row + LAG, y + at * row, row, k - LAG);
+        chains = V(_select)(odd, even, V(_zero)());
+        before = at;
+    }
+}
+#endif
 
 /* Both go on from p, by whole links, while what comes next of their rows is fetched, of a part of them at a
  * time: it lies in more places than the CPU's prefetchers follow. Where they end. */
@@ -223,6 +272,13 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_row, int6
     const T *x = x_, *y = y_;
     T *c = c_;
     const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
+#if W == 16
+    if (x_row == 0 && x_step == 1 && step == 1 && row * sizeof(T) % AT_ONE_PLACE == 0 && k % W == 0 &&
+        k >= 2 * LAG && k <= LAGGING && n >= W && row != 0) {
+        NAME(dots_crowded)(n, k, x, y, row, c);
+        return;
+    }
+#endif
     if (W > 1 && x_row == 0 && step == 1 && k >= LINK && n >= W && !tiny) {
         for (int64_t i = 0; i < n; i += 2 * W) { /* the last vectors end where the rows do */
             const int64_t i0 = n < 2 * W ? 0 : ad_least(i, n - 2 * W), i1 = ad_least(i0 + W, n - W);
@@ -338,6 +394,8 @@ static const ad_gemm_type NAME(gemm) = {
 
 #undef OPAQUE
 #undef LINK
+#undef LAG
+#undef LAGGING
 #undef AT_ONE_PLACE
 #undef TILE
 #undef TILES

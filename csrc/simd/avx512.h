@@ -20,6 +20,11 @@ AD_SIMD vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
+AD_SIMD vf vf_set2(const float *p) { /* both by turns */
+    double pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm512_castpd_ps(_mm512_set1_pd(pair));
+}
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
     const __m512i i = _mm512_loadu_si512(at);
     return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(i, _mm512_setzero_si512()),
