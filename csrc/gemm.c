@@ -42,7 +42,7 @@ static upcoming look_up(const ad_product *g) {
 
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
 static void run_panels(const ad_product *g, char *packed_b) {
-    const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
+    const int64_t size = g->size, width = tile_width(g), least = least_cols(g), height = g->kernels->rows;
     ad_tile tile; /* field by field, as clearing it all takes longer than a small tile */
     tile.k = g->k;
     tile.a_row = g->a.row, tile.a_col = g->a.col, tile.b_row = g->b.row, tile.c_row = g->c_row;
@@ -53,7 +53,7 @@ static void run_panels(const ad_product *g, char *packed_b) {
     upcoming u;
     if (looks) u = look_up(g);
     for (int64_t j = 0; j < g->n; j += tile.cols) {
-        tile.cols = next(g->n - j, width, vector);
+        tile.cols = next(g->n - j, width, least);
         tile.b = g->b.data + j * g->b.col * size;
         if (packed_b) {
             g->kernels->pack(g->k, (int)tile.cols, tile.b, g->b.col, g->b.row, packed_b);
@@ -92,7 +92,7 @@ static int run_small(const ad_product *g) {
 void ad_panels_pack(const ad_product *g, char *packed) {
     const int64_t size = g->size;
     for (int64_t j = 0, cols; j < g->n; j += cols, packed += cols * g->k * size) {
-        cols = next(g->n - j, tile_width(g), vector_width(g));
+        cols = next(g->n - j, tile_width(g), least_cols(g));
         g->kernels->pack(g->k, (int)cols, g->b.data + j * g->b.col * size, g->b.col, g->b.row, packed);
     }
 }
@@ -102,7 +102,7 @@ void ad_panels_run(const ad_product *g, const char *packed) {
     const int64_t size = g->size, depth = block_depth(g, g->kernels->depth);
     ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row, .more_row = g->more_row};
     for (int64_t j = 0; j < g->n; j += tile.cols, packed += tile.cols * g->k * size) {
-        tile.cols = tile.b_row = next(g->n - j, tile_width(g), vector_width(g));
+        tile.cols = tile.b_row = next(g->n - j, tile_width(g), least_cols(g));
         for (int64_t p = 0; p < g->k; p += depth) {
             tile.k = ad_least(depth, g->k - p);
             tile.b = packed + p * tile.cols * size;

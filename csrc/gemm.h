@@ -67,6 +67,7 @@ typedef struct {
     ad_tile_fn *packing; /* a full tile that copies its B */
     ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS + 1]; /* [rows - 1][vectors] */
     ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */
+    ad_tile_fn *half[AD_TILE_ROWS]; /* [rows - 1], of at most half a vector; NULL where it takes as long */
     ad_pack_fn *pack;
     ad_dots_fn *dots;
     ad_few_fn *few[2];

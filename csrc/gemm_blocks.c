@@ -13,7 +13,7 @@
 #define TASK_COLS 256   /* columns of a task: its part of B stays in L2; */
 #define TASK_ROWS 192   /* and its rows where B is read in place, or the least that threads share */
 #define SHARES 4        /* tasks of each thread, or more */
-#define LOW 256         /* where C has no more rows than this, its first tiles pack B, */
+#define LOW 256         /* where C has no more rows than this, its first tiles pack B's rows, */
 #define LOW_FEW 128     /* or no more than this, where B's rows are in few sets; */
 #define LOW_COLS 64     /* and a task has fewer columns, */
 #define LOW_DEPTH 128   /* and a block fewer k, where they are; those of its rows that are */
@@ -52,6 +52,7 @@ typedef struct {
     char *c;
     char *packed_a, *packed_b;   /* NULL where the operand is read in place */
     bool copies;                 /* panels of A */
+    bool fetches;                /* C, which is one of a batch, or read and does not stay in L2 */
     bool by_tiles;               /* the first tiles of panels of B pack them */
     int places;                  /* that tasks pack their columns of B to, each to one; 0 if they do not, */
     atomic_uint_least64_t taken; /* and which of them are in use */
@@ -76,8 +77,8 @@ static char *packed_panel(const task *t, int64_t j) {
 /* Whether the first tile of a panel of B packs it. */
 static bool packs(const task *t, int64_t i, int64_t j) {
     const block *b = t->b;
-    return b->by_tiles && b->g->b.col == 1 && !t->copy && i == t->i0 &&
-           extent(&b->rows, i) == b->g->kernels->rows && extent(&b->cols, j) > vector_width(b->g);
+    return b->by_tiles && !t->copy && i == t->i0 && extent(&b->rows, i) == b->g->kernels->rows &&
+           extent(&b->cols, j) > vector_width(b->g);
 }
 
 /* While a task computes, what the next task packs comes to L2, a cache line of each k after the other: with
@@ -86,7 +87,7 @@ static bool packs(const task *t, int64_t i, int64_t j) {
 static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     const block *b = t->b;
     const int64_t row = b->g->b.row, line = AD_LINE / b->g->size, next = j + b->cols_of_task;
-    if (!b->by_tiles || b->g->b.col != 1 || next >= b->cols.count) return false;
+    if (!b->by_tiles || next >= b->cols.count) return false;
     const int64_t cols = extent(&b->cols, next) + (row % line ? line : 0); /* rows begin anywhere in a line */
     const int64_t lines = (cols + line - 1) / line;
     const int64_t tiles = ad_least(whole(&b->rows), t->i1) - t->i0 - 1;
@@ -143,6 +144,20 @@ static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, u
     return looks ? g->kernels->looking : tile_of(g, rows, tile->cols);
 }
 
+/* What the next tile has of C comes to L2 meanwhile, as stores that wait for it hold up what follows them. A
+ * call, which has no other effect, GCC would leave out. */
+static inline __attribute__((always_inline)) void fetch_next(const task *t, int64_t i, int64_t j) {
+    const block *b = t->b;
+    if (++j == t->j1) i++, j = t->j0;
+    if (i == t->i1) return;
+    const int64_t size = b->g->size, row = b->g->c_row * size, end = start(&b->cols, j + 1) * size;
+    const char *c = b->c + start(&b->rows, i) * row + end;
+    for (int64_t r = extent(&b->rows, i); r > 0; r--, c += row) {
+        __builtin_prefetch(c - 1, 1, 2);
+        __builtin_prefetch(c - 1 - AD_LINE, 1, 2);
+    }
+}
+
 /* The tiles of a panel of A, along C's rows, in the order of memory. */
 static void run_panel(const task *t, int64_t i) {
     const block *b = t->b;
@@ -165,6 +180,7 @@ static void run_panel(const task *t, int64_t i) {
         tile.b_row = g->b.row;
         tile.copy = t->copy;
         ad_tile_fn *run = lay_out(t, i, j, &tile, &u);
+        if (b->fetches) fetch_next(t, i, j);
         run(&tile);
         if (run == g->kernels->copying) {
             tile.a = t->copy;
@@ -328,10 +344,13 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 
 /* What is packed is packed to memory of the pool. */
 int ad_gemm_blocks(const ad_product *g) {
-    const bool pack_a = packs_a(g), pack_b = ad_gemm_packs_b(g), low = is_low(g);
-    const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
-    const int64_t cols = ad_least((low && pack_b ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);
+    const bool pack_a = packs_a(g), pack_b = ad_gemm_packs_b(g);
+    const bool low = pack_b && is_low(g), by_tiles = low && g->b.col == 1, batched = g->a_next || g->b_next;
     const int places = pack_b ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;
+    const bool narrow = by_tiles || (low && places > 1 && !batched); /* that threads have enough tasks */
+    const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
+    const int64_t cols = ad_least((narrow ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);
+    const double c_bytes = (double)g->m * (double)g->n * (double)g->size;
     const int64_t a_bytes = pack_a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
     const int64_t b_bytes = places * cols * width * depth * g->size;
     char *memory = pack_a || pack_b ? ad_alloc((size_t)most(a_bytes + b_bytes, 1)) : NULL;
@@ -340,9 +359,10 @@ int ad_gemm_blocks(const ad_product *g) {
                .packed_a = pack_a ? memory : NULL,
                .packed_b = pack_b ? memory + a_bytes : NULL,
                .copies = is_turned(g) && !pack_a,
-               .by_tiles = pack_b && low,
+               .fetches = batched || (g->k > depth && c_bytes > NEAR),
+               .by_tiles = by_tiles,
                .places = places,
-               .cols = cut(g->n, width, vector_width(g)),
+               .cols = cut(g->n, width, least_cols(g)),
                .cols_of_task = cols,
                .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
     run_blocks(&b, depth);

@@ -16,8 +16,15 @@ static inline int64_t block_depth(const ad_product *g, int64_t deepest) {
 static inline int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
 static inline int64_t tile_width(const ad_product *g) { return AD_TILE_VECTORS * vector_width(g); }
 
+/* The least columns of a panel: a vector, or what is over, where tiles of that take half the time. */
+static inline int64_t least_cols(const ad_product *g) {
+    const int64_t vector = vector_width(g), rest = g->n % vector;
+    return rest > 0 && rest <= vector / 2 && g->kernels->half[g->kernels->rows - 1] ? rest : vector;
+}
+
 static inline ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
     const ad_gemm_type *kernels = g->kernels;
+    if (cols <= vector_width(g) / 2 && kernels->half[rows - 1]) return kernels->half[rows - 1];
     const int64_t vectors = cols < vector_width(g) ? 0 : ((cols - 1) >> kernels->log2_width) + 1;
     return rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
 }

@@ -10,6 +10,20 @@
 #define TILE_ROWS 12
 #endif
 
+#if VF_W == 16
+#define T float
+#define W (VF_W / 2)
+#define V(name) hf##name
+#define NAME(name) name##_half_f32
+#include "gemm_half.h"
+
+#define T double
+#define W (VD_W / 2)
+#define V(name) hd##name
+#define NAME(name) name##_half_f64
+#include "gemm_half.h"
+#endif
+
 #define T float
 #define W VF_W
 #define V(name) vf##name

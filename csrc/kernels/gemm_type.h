@@ -2,116 +2,7 @@
 
 /* ---- tiles ---- */
 
-/* Where the vectors of a tile's row start: the last one ends where the row does. */
-#define AT(v) ((v) == vectors - 1 ? last : (v) * W)
-
-/* A row's vectors from memory and back; none of them means the first `cols` lanes of one. */
-AD_SIMD void NAME(get)(V() * x, const T *p, const int vectors, int64_t cols, int64_t last) {
-    if (vectors == 0) x[0] = V(_load_n)(p, cols);
-    AD_UNROLL for (int v = 0; v < vectors; v++) x[v] = V(_load)(p + AT(v));
-}
-AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int64_t last) {
-    if (vectors == 0) V(_store_n)(p, x[0], cols);
-    AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
-}
-
-/* What general registers cannot hold the compiler keeps in vectors' ones; to move it from there takes the
- * place of a multiply-add and waits behind those. So a tile's A is at two pointers and at three multiples of
- * a stride that the compiler does not take apart, and C's rows, after the loop, at a pointer that it does not
- * know. */
-#define OPAQUE(x) __asm__("" : "+r"(x))
-#define HALF 6 /* rows */
-#define POINTERS (VF_W == 16 ? 7 : TILE_ROWS)
-
-/* What a tile reads at offsets. */
-enum { NAME(neither), NAME(a), NAME(b) };
-/* What else it does: nothing, copies A, copies B, looks ahead. */
-enum { NAME(alone), NAME(copies), NAME(packs), NAME(looks) };
-
-/* What is copied or packed lies in rows of memory that no prefetcher of the CPU's follows: so many of them
- * ahead, it is told. To L2, as they may push each other out of L1. */
-#define SOON 20
-AD_SIMD void NAME(fetch)(const T *src, int64_t step, const int lanes) {
-    __builtin_prefetch(src + SOON * step, 0, 2);
-    __builtin_prefetch(src + SOON * step + lanes - 1, 0, 2);
-}
-
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const int more,
-                        int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
-    const int across = vectors ? vectors : 1;
-    const int64_t *offset = t->offsets;
-    const int64_t cols = t->cols;
-    int64_t row3 = 3 * a_row, row5 = 5 * a_row, c_row = t->c_row;
-    const T *a = t->a, *b = t->b, *start[TILE_ROWS], *half = a + HALF * a_row;
-    OPAQUE(row3);
-    OPAQUE(row5);
-    OPAQUE(half);
-    const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
-    T *c = t->c, *copy = t->copy;
-    const T *ahead = t->ahead;
-    const int64_t ahead_row = t->ahead_row, seldom = t->seldom;
-    V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
-    AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
-    AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
-    AD_UNROLL for (int i = 0; i < rows; i++) {
-        if (t->accumulate) {
-            NAME(get)(acc[i], c, vectors, cols, last);
-            c += c_row;
-        } else {
-            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
-        }
-    }
-    for (int64_t p = t->k; p > 0; p--) {
-        const int64_t here = at == NAME(neither) ? 0 : *offset++;
-        if (more == NAME(copies)) {
-            memcpy(copy, a, rows * sizeof(T));
-            copy += rows;
-            NAME(fetch)(a, a_col, rows);
-        } else if (more != NAME(alone) && (p & seldom) == 0) {
-            __builtin_prefetch(ahead, 0, 2);
-            ahead += ahead_row;
-        }
-        NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
-        if (more == NAME(packs)) {
-            NAME(put)(copy, x, vectors, cols, last);
-            copy += last + W;
-        }
-        AD_UNROLL for (int i = 0; i < rows; i++) {
-            const int64_t row = i % HALF == 3 ? row3 : i % HALF == 5 ? row5 : i % HALF * a_row;
-            const T *from = at != NAME(a)  ? (i < HALF ? a : half) + row
-                            : i < POINTERS ? start[i] + here
-                                           : over[i - POINTERS] + here;
-            const V() s = V(_set1)(*from);
-            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
-        }
-        if (at != NAME(a)) {
-            a += a_col;
-            half += a_col;
-        }
-        if (at != NAME(b)) b += b_row;
-    }
-    if (t->bias && at == NAME(b)) {
-        AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(((const T *)t->bias)[i]);
-            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], s);
-        }
-    } else if (t->bias) {
-        NAME(get)(x, t->bias, vectors, cols, last);
-        AD_UNROLL for (int i = 0; i < rows; i++) {
-            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
-        }
-        if (t->more && at == NAME(neither)) {
-            AD_UNROLL for (int i = 0; i < rows; i++) {
-                NAME(get)(x, (const T *)t->more + i * t->more_row, vectors, cols, last);
-                AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
-            }
-        }
-    }
-    c = t->c;
-    OPAQUE(c);
-    OPAQUE(c_row);
-    AD_UNROLL for (int i = 0; i < rows; i++, c += c_row) NAME(put)(c, acc[i], vectors, cols, last);
-}
+#include "gemm_tile.h"
 
 static void NAME(copying)(const ad_tile *t) {
     NAME(tile)
@@ -243,23 +134,98 @@ AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, int first, V() * 
         NAME(link)(chains[c], x, r->x_step, r->y[c] + p, r->row, first);
 }
 
-/* Chains of W rows of y go on over W elements of each. Where a vector is a cache line, each is used up as it
- * is read, so that rows may push each other out. */
-AD_SIMD V() NAME(dots_vector)(V() chains, const T *x, int64_t x_step, const T *y, int64_t row) {
-    V() columns[W];
-    AD_UNROLL for (int i = 0; i < W; i++) columns[i] = V(_load)(y + i * row);
+/* W rows of y, from an element on. Their addresses are few and stay in general registers, as a tile's do. */
+typedef struct {
+    const char *first, *half;
+    int64_t row, row3, row5, row7; /* bytes */
+} NAME(turning);
+
+AD_SIMD NAME(turning) NAME(turning_at)(const T *y, int64_t row) {
+    row *= (int64_t)sizeof(T);
+    NAME(turning) r = {(const char *)y, (const char *)y + 8 * row, row, 3 * row, 5 * row, 7 * row};
+    OPAQUE(r.half);
+    OPAQUE(r.row3);
+    OPAQUE(r.row5);
+    OPAQUE(r.row7);
+    return r;
+}
+
+AD_SIMD V() NAME(load_row)(const NAME(turning) * r, const int i) {
+    const int64_t at[8] = {0, r->row, 2 * r->row, r->row3, 4 * r->row, r->row5, 2 * r->row3, r->row7};
+    return V(_load)((const T *)(const void *)((i < 8 ? r->first : r->half) + at[i % 8]));
+}
+AD_SIMD void NAME(turn_on)(NAME(turning) * r) {
+    r->first += W * sizeof(T);
+    r->half += W * sizeof(T);
+}
+
+/* W elements of each, turned, and on to the next. Where a vector is a cache line, each is used up as it is
+ * read, so that rows may push each other out. */
+AD_SIMD void NAME(turn_rows)(NAME(turning) * r, V() * columns) {
+    AD_UNROLL for (int i = 0; i < W; i++) columns[i] = NAME(load_row)(r, i);
     V(_transpose)(columns);
+    NAME(turn_on)(r);
+}
+
+/* Chains of W rows go on over W elements of each. */
+AD_SIMD V() NAME(dots_vector)(V() chains, const T *x, int64_t x_step, NAME(turning) * rows) {
+    V() columns[W];
+    NAME(turn_rows)(rows, columns);
     AD_UNROLL for (int q = 0; q < W; q++) chains = V(_fma)(V(_set1)(x[q * x_step]), columns[q], chains);
     return chains;
 }
 
-/* W rows alone, as two times as many were in too many places: apart, as the registers just hold it. */
+/* W rows alone: apart, as the registers just hold it. */
 static __attribute__((noinline)) V() NAME(dots_lines)(const NAME(links) * r, const T *y) {
     V() chains = V(_zero)();
-    for (int64_t p = 0; p + W <= r->k; p += W)
-        chains = NAME(dots_vector)(chains, r->x + p * r->x_step, r->x_step, y + p, r->row);
+    NAME(turning) rows = NAME(turning_at)(y, r->row);
+    const T *x = r->x;
+    for (int64_t left = r->k; left >= W; left -= W, x += W) chains = NAME(dots_vector)(chains, x, 1, &rows);
     return chains;
 }
+
+#if W == 16
+/* Rows whose elements meet in one set of L1, which has fewer lines: of every 16 rows each second one follows
+ * LAG elements behind the others, so that 8 meet at a time. A vector of rows begins while the one before
+ * ends; x is laid out in pairs, of what the two kinds meet. */
+#define LAG 64
+#define LAGGING 4096 /* the most elements of a row */
+
+AD_SIMD V()
+    NAME(dots_lagging)(V() chains, const T *pairs, const T *even, const T *odd, int64_t row, int64_t steps) {
+    NAME(turning) rows = NAME(turning_at)(even, row), behind = rows;
+    behind.first = (const char *)odd;
+    behind.half = behind.first + 8 * rows.row;
+    OPAQUE(behind.half);
+    for (; steps > 0; steps -= W, pairs += 2 * W) {
+        V() columns[W];
+        AD_UNROLL for (int i = 0; i < W; i++) columns[i] = NAME(load_row)(i % 2 ? &behind : &rows, i);
+        V(_transpose)(columns);
+        AD_UNROLL for (int q = 0; q < W; q++) chains = V(_fma)(V(_set2)(pairs + 2 * q), columns[q], chains);
+        NAME(turn_on)(&rows);
+        NAME(turn_on)(&behind);
+    }
+    return chains;
+}
+
+static void NAME(dots_crowded)(int64_t n, int64_t k, const T *x, const T *y, int64_t row, T *c) {
+    T pairs[2 * LAGGING];
+    const mf odd = 0xaaaa;
+    V() chains = V(_zero)(), even = chains;
+    for (int64_t p = 0; p < LAG; p++) pairs[2 * p] = x[p], pairs[2 * p + 1] = x[p + k - LAG];
+    for (int64_t p = LAG; p < k; p++) pairs[2 * p] = x[p], pairs[2 * p + 1] = x[p - LAG];
+    for (int64_t i = 0, before = 0;; i += W) {
+        const int64_t at = ad_least(i, n - W); /* the last vector ends where the rows do */
+        chains = NAME(dots_lagging)(chains, pairs, y + at * row, y + before * row + k - LAG, row, LAG);
+        if (i > 0) V(_store)(c + before, V(_select)(odd, chains, even));
+        if (i >= n) break;
+        chains = V(_select)(odd, V(_zero)(), chains);
+        even = NAME(dots_lagging)(chains, pairs + 2 * LAG, y + at * row + LAG, y + at * row, row, k - LAG);
+        chains = V(_select)(odd, even, V(_zero)());
+        before = at;
+    }
+}
+#endif
 
 /* Both go on from p, by whole links, while what comes next of their rows is fetched, of a part of them at a
  * time: it lies in more places than the CPU's prefetchers follow. Where they end. */
@@ -279,14 +245,16 @@ AD_SIMD int64_t NAME(dots_along)(const NAME(links) * r, int64_t p, V() * sums) {
 static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
     V() chains[2] = {V(_zero)(), V(_zero)()};
     const int64_t bytes = r->row * (int64_t)sizeof(T);
+    const bool crowded = bytes % (AT_ONE_PLACE / 2) == 0; /* twice as many rows are in too many places */
     int64_t p = 0;
-    if (W * sizeof(T) == AD_LINE && bytes % (AT_ONE_PLACE / 2) == 0) {
+    if (W * sizeof(T) == AD_LINE && r->x_step == 1 && (crowded || (ad_is_amd && sizeof(T) < 8))) {
         AD_UNROLL for (int c = 0; c < 2; c++) chains[c] = NAME(dots_lines)(r, r->y[c]);
         p = r->k / W * W;
     } else if (bytes % AT_ONE_PLACE == 0) {
+        NAME(turning) rows[2] = {NAME(turning_at)(r->y[0], r->row), NAME(turning_at)(r->y[1], r->row)};
         for (; p + W <= r->k; p += W) {
             AD_UNROLL for (int c = 0; c < 2; c++) chains[c] =
-                NAME(dots_vector)(chains[c], r->x + p * r->x_step, r->x_step, r->y[c] + p, r->row);
+                NAME(dots_vector)(chains[c], r->x + p * r->x_step, r->x_step, &rows[c]);
         }
     }
     p = NAME(dots_along)(r, p, chains);
@@ -304,6 +272,13 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_row, int6
     const T *x = x_, *y = y_;
     T *c = c_;
     const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
+#if W == 16
+    if (x_row == 0 && x_step == 1 && step == 1 && row * sizeof(T) % AT_ONE_PLACE == 0 && k % W == 0 &&
+        k >= 2 * LAG && k <= LAGGING && n >= W && row != 0) {
+        NAME(dots_crowded)(n, k, x, y, row, c);
+        return;
+    }
+#endif
     if (W > 1 && x_row == 0 && step == 1 && k >= LINK && n >= W && !tiny) {
         for (int64_t i = 0; i < n; i += 2 * W) { /* the last vectors end where the rows do */
             const int64_t i0 = n < 2 * W ? 0 : ad_least(i, n - 2 * W), i1 = ad_least(i0 + W, n - W);
@@ -326,11 +301,16 @@ AD_SIMD void NAME(dots_few)(const int rows, int64_t n, int64_t k, const void *co
         const int64_t i = ad_least(first, n - W);
         const T *y = (const T *)y_ + i * row;
         V() chains[AD_FEW_ROWS], columns[W];
+        NAME(turning) turned = NAME(turning_at)(y, row);
         AD_UNROLL for (int r = 0; r < rows; r++) chains[r] = V(_zero)();
         int64_t p = 0;
         for (; p + W <= k; p += W) {
-            AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
-            V(_transpose)(columns);
+            if (rows <= 4 && W > 8) {
+                NAME(turn_rows)(&turned, columns);
+            } else { /* where addresses of x need the registers, or rows are few enough */
+                AD_UNROLL for (int l = 0; l < W; l++) columns[l] = V(_load)(y + l * row + p);
+                V(_transpose)(columns);
+            }
             AD_UNROLL for (int q = 0; q < W; q++) {
                 AD_UNROLL for (int r = 0; r < rows; r++) chains[r] =
                     V(_fma)(V(_set1)(((const T *)x_[r])[p + q]), columns[q], chains[r]);
@@ -377,6 +357,10 @@ static const ad_gemm_type NAME(gemm) = {
         ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12),
 #endif
     },
+#if VF_W == 16
+    .half = {[4] = NAME(tile_5_half), NAME(tile_6_half), NAME(tile_7_half), NAME(tile_8_half),
+             NAME(tile_9_half), NAME(tile_10_half), NAME(tile_11_half), NAME(tile_12_half)},
+#endif
     .row = {NAME(tile_1_0), NAME(tile_1_1), NAME(tile_1_2), NAME(tile_1_3), NAME(tile_1_4),
             NAME(tile_1_5), NAME(tile_1_6), NAME(tile_1_7), NAME(tile_1_8)},
     .pack = NAME(pack),
@@ -408,12 +392,10 @@ static const ad_gemm_type NAME(gemm) = {
 };
 /* clang-format on */
 
-#undef AT
-#undef SOON
-#undef POINTERS
 #undef OPAQUE
-#undef HALF
 #undef LINK
+#undef LAG
+#undef LAGGING
 #undef AT_ONE_PLACE
 #undef TILE
 #undef TILES

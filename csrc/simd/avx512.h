@@ -20,6 +20,11 @@ AD_SIMD vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
+AD_SIMD vf vf_set2(const float *p) { /* both by turns */
+    double pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm512_castpd_ps(_mm512_set1_pd(pair));
+}
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
     const __m512i i = _mm512_loadu_si512(at);
     return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(i, _mm512_setzero_si512()),
@@ -236,5 +241,37 @@ AD_SIMD vd vd_flip(vd x, vd sign) {
 AD_SIMD vd vd_copysign(vd x, vd sign) {
     return vd_of_bits(_mm512_ternarylogic_epi64(vd_bits(x), vd_bits(sign), vdi_set1(1ull << 63), 0xd8));
 }
+
+/* ---- half a vector, for what needs no more; here load_n and store_n take all of it, too ---- */
+typedef __m256 hf;
+typedef __m256d hd;
+AD_SIMD hf hf_zero(void) { return _mm256_setzero_ps(); }
+AD_SIMD hf hf_set1(float a) { return _mm256_set1_ps(a); }
+AD_SIMD hf hf_load(const float *p) { return _mm256_loadu_ps(p); }
+AD_SIMD void hf_store(float *p, hf a) { _mm256_storeu_ps(p, a); }
+AD_SIMD hf hf_load_n(const float *p, int64_t n) {
+    AD_LOADS(p, n);
+    return _mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1), p);
+}
+AD_SIMD void hf_store_n(float *p, hf a, int64_t n) {
+    AD_STORES(p, n);
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), a);
+}
+AD_SIMD hf hf_add(hf a, hf b) { return _mm256_add_ps(a, b); }
+AD_SIMD hf hf_fma(hf a, hf b, hf c) { return _mm256_fmadd_ps(a, b, c); }
+AD_SIMD hd hd_zero(void) { return _mm256_setzero_pd(); }
+AD_SIMD hd hd_set1(double a) { return _mm256_set1_pd(a); }
+AD_SIMD hd hd_load(const double *p) { return _mm256_loadu_pd(p); }
+AD_SIMD void hd_store(double *p, hd a) { _mm256_storeu_pd(p, a); }
+AD_SIMD hd hd_load_n(const double *p, int64_t n) {
+    AD_LOADS(p, n);
+    return _mm256_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+AD_SIMD void hd_store_n(double *p, hd a, int64_t n) {
+    AD_STORES(p, n);
+    _mm256_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), a);
+}
+AD_SIMD hd hd_add(hd a, hd b) { return _mm256_add_pd(a, b); }
+AD_SIMD hd hd_fma(hd a, hd b, hd c) { return _mm256_fmadd_pd(a, b, c); }
 
 #endif
