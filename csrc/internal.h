@@ -289,12 +289,13 @@ enum {
 #define AD_LANE_BYTES 64 /* one element of each virtual lane: 16 floats, 8 doubles */
 #define AD_LANE_STEPS 4  /* elements that a lane folds before they join what it holds */
 typedef struct {
-    /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out.
+    /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out; several runs at a time
+     * unless each is read alone.
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
      * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
      * few: what the columns of at most as many rows as there are lanes amount to;
      * combine: dst[i] = a[i] folded with b[i]. */
-    void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out);
+    void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out, bool alone);
     void (*columns)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, bool first);
     void (*few)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out);
     void (*combine)(int64_t n, void *dst, const void *a, const void *b);
