@@ -264,6 +264,9 @@ typedef struct {
      * memory, to the same or to bools; or NULL. c: a byte that is 1 where the opposite of a comparison is
      * wanted */
     ad_pw_fn *(*narrow)(int op, int dtype);
+    /* rows of n bytes, at least 32, `step` bytes apart */
+    void (*move)(int64_t rows, int64_t n, char *dst, int64_t dst_step, const char *src, int64_t src_step);
+    void (*fill)(int64_t lines, char *dst, const char *line); /* of 64 bytes, all the same */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
