@@ -7,6 +7,7 @@
 enum {
     ITEM = 1 << 16,       /* elements a thread takes at a time */
     SHORT = 8,            /* columns of a panel of one element each */
+    FEW_LINES = 16,       /* fewer of one value are filled an element at a time */
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
 
@@ -76,6 +77,21 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     }
 }
 
+/* One value again and again: lines of it, and the elements before and after. */
+static void fill_run(char *dst, int64_t n, int size, const char *value) {
+    const int64_t head = (-(intptr_t)dst & (AD_LINE - 1)) / size, lines = (n - head) * size / AD_LINE;
+    if (lines < FEW_LINES) {
+        copies[size].fill(n, dst, 1, value);
+        return;
+    }
+    _Alignas(AD_LINE) char line[AD_LINE];
+    const int64_t end = head + lines * AD_LINE / size;
+    copies[size].fill(AD_LINE / size, line, 1, value);
+    copies[size].fill(head, dst, 1, value);
+    ad_cpu->pw->fill(lines, dst + head * size, line);
+    copies[size].fill(n - end, dst + end * size, 1, value);
+}
+
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
                      int64_t ss) {
     int size = ad_itemsize[dst_dtype];
@@ -83,6 +99,8 @@ static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
     else if (ds == 1 && ss == 1)
         ad_move_run(dst, src, n * size);
+    else if (ss == 0 && ds == 1)
+        fill_run(dst, n, size, src);
     else if (ss == 0)
         copies[size].fill(n, dst, ds, src);
     else
@@ -126,13 +144,12 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
     }
     if (dst_dtype == src_dtype && p->dst_col == 1 && p->src_col == 1) {
         const int64_t bytes = p->cols * ad_itemsize[dst_dtype];
-        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step) {
-            if (past && bytes >= AD_PAGE)
+        if (!past || bytes < AD_PAGE)
+            ad_move_rows(p->rows, bytes, dst, dst_step, src, src_step);
+        else
+            for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step)
                 ad_move_past(dst, src, bytes, 1, (const char *const[]){src + AD_PAGE},
                              (const int64_t[]){AD_LINE});
-            else
-                ad_move_run(dst, src, bytes);
-        }
         return;
     }
     if (dst_dtype == src_dtype && p->dst_col == 1 && p->src_col == 0 && past &&

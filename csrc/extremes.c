@@ -83,7 +83,7 @@ static int64_t place_in_sequence(const search *s, const char *base) {
             ad_fold_rows(r, chunks, CHUNK, base + start * r->size, CHUNK, extremes);
         else
             r->kernels->rows(1, ad_least(CHUNK, left),
-                             ad_sequence(r, base, start, ad_least(CHUNK, left), buffer), 0, extremes);
+                             ad_sequence(r, base, start, ad_least(CHUNK, left), buffer), 0, extremes, false);
         for (int64_t k = 0; k < chunks; k++) {
             if (start + k > 0 && !beats(r, s->max, extremes + k * r->size, best)) continue;
             memcpy(best, extremes + k * r->size, (size_t)r->size);

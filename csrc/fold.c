@@ -65,9 +65,7 @@ static inline void load(const reduction *r, int64_t n, char *dst, const char *sr
 
 void ad_fold_rows(const reduction *r, int64_t rows, int64_t n, const char *x, int64_t stride, char *out) {
     const bool far = n >= FAR && r->x->numel * r->size > FAR_BYTES;
-    const int64_t together = far && ad_is_amd ? 1 : rows;
-    for (int64_t i = 0; i < rows; i += together)
-        r->kernels->rows(together, n, x + i * stride * r->size, stride, out + i * r->size);
+    r->kernels->rows(rows, n, x, stride, out, far && ad_is_amd);
 }
 
 bool ad_is_run(const reduction *r) {
@@ -106,7 +104,7 @@ __attribute__((noinline)) static void rows_of_loaded(const reduction *r, const c
         else
             for (int64_t k = 0; k < rows; k++)
                 first = ad_sequence(r, src + k * bytes, start, n, buffer + k * n * r->size);
-        r->kernels->rows(rows, n, rows > 1 ? buffer : first, n, out + i * r->size);
+        r->kernels->rows(rows, n, rows > 1 ? buffer : first, n, out + i * r->size, false);
     }
 }
 
@@ -214,7 +212,7 @@ static void fold_run(const reduction *r, const char *x, int64_t n, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
     const int64_t whole = n / CHUNK, left = n % CHUNK;
     if (whole) ad_fold_rows(r, whole, CHUNK, x, CHUNK, parts);
-    if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size);
+    if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size, false);
     join_neighbours(r, whole + (left > 0), parts, out);
 }
 

@@ -264,6 +264,9 @@ typedef struct {
      * memory, to the same or to bools; or NULL. c: a byte that is 1 where the opposite of a comparison is
      * wanted */
     ad_pw_fn *(*narrow)(int op, int dtype);
+    /* rows of n bytes, at least 32, `step` bytes apart */
+    void (*move)(int64_t rows, int64_t n, char *dst, int64_t dst_step, const char *src, int64_t src_step);
+    void (*fill)(int64_t lines, char *dst, const char *line); /* of 64 bytes, all the same */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
@@ -289,12 +292,13 @@ enum {
 #define AD_LANE_BYTES 64 /* one element of each virtual lane: 16 floats, 8 doubles */
 #define AD_LANE_STEPS 4  /* elements that a lane folds before they join what it holds */
 typedef struct {
-    /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out.
+    /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out; several runs at a time
+     * unless each is read alone.
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
      * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
      * few: what the columns of at most as many rows as there are lanes amount to;
      * combine: dst[i] = a[i] folded with b[i]. */
-    void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out);
+    void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out, bool alone);
     void (*columns)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, bool first);
     void (*few)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out);
     void (*combine)(int64_t n, void *dst, const void *a, const void *b);

@@ -30,7 +30,7 @@ static double total(const task *t, int64_t n, const void *terms) {
         float f32;
         double f64;
     } sum;
-    ad_cpu->reduce->fold[AD_FOLD_sum][t->type].rows(1, n, terms, n, &sum);
+    ad_cpu->reduce->fold[AD_FOLD_sum][t->type].rows(1, n, terms, n, &sum, false);
     return t->type == AD_f32 ? sum.f32 : sum.f64;
 }
 

@@ -3,30 +3,13 @@
 
 /* ---- runs ---- */
 
-typedef char vector __attribute__((vector_size(16), aligned(1), may_alias));
-typedef struct {
-    vector a, b, c, d;
-} line;
-static inline line load_line(const char *at) {
-    const vector *p = (const vector *)at;
-    return (line){p[0], p[1], p[2], p[3]};
-}
-static inline void store_line(char *at, line x) {
-    vector *p = (vector *)at;
-    p[0] = x.a, p[1] = x.b, p[2] = x.c, p[3] = x.d;
-}
-
 /* What the C library and the processor have for a long run is slow where source and target lie at different
  * places of a cache line, and slower where the target is a little further in its page. */
 void ad_move_bytes(char *dst, const char *src, int64_t n) {
-    if (n < AD_LINE || ((intptr_t)dst - (intptr_t)src) % AD_LINE == 0) {
+    if (n < AD_LINE || ((intptr_t)dst - (intptr_t)src) % AD_LINE == 0)
         memcpy(dst, src, (size_t)n);
-        return;
-    }
-    char *const end = dst + n - AD_LINE;
-    const line last = load_line(src + n - AD_LINE);
-    for (; dst < end; dst += AD_LINE, src += AD_LINE) store_line(dst, load_line(src));
-    store_line(end, last);
+    else
+        ad_cpu->pw->move(1, n, dst, 0, src, 0);
 }
 
 void ad_move_past(char *dst, const char *src, int64_t n, int n_ahead, const char *const *ahead,

@@ -44,4 +44,13 @@ static inline void ad_move_run(char *dst, const char *src, int64_t n) {
 #undef MOVE
 }
 
+/* Rows of n bytes, `step` bytes apart. */
+static inline void ad_move_rows(int64_t rows, int64_t n, char *dst, int64_t dst_step, const char *src,
+                                int64_t src_step) {
+    if (n > 128 && n < AD_PAGE)
+        ad_cpu->pw->move(rows, n, dst, dst_step, src, src_step);
+    else
+        for (; rows > 0; rows--, dst += dst_step, src += src_step) ad_move_run(dst, src, n);
+}
+
 #endif

@@ -50,13 +50,13 @@ static double fold_block(const norm_task *t, const void *x, int64_t n) {
         float f32;
         double f64;
     } result;
-    ad_cpu->reduce->fold[largest ? AD_FOLD_max : AD_FOLD_sum][t->type].rows(1, n, terms, n, &result);
+    ad_cpu->reduce->fold[largest ? AD_FOLD_max : AD_FOLD_sum][t->type].rows(1, n, terms, n, &result, false);
     const double total = t->type == AD_f32 ? result.f32 : result.f64;
     const bool safe = !square || t->type == AD_f64 || (total > 1e-20 && total < INFINITY);
     if (!safe &&
         total == 0) { /* as of what no gradient came to: of nothing but zeros, or of less than squares */
         ad_cpu->pw->instr[AD_OP_abs][t->type](n, terms, x, x, NULL);
-        ad_cpu->reduce->fold[AD_FOLD_max][t->type].rows(1, n, terms, n, &result);
+        ad_cpu->reduce->fold[AD_FOLD_max][t->type].rows(1, n, terms, n, &result, false);
         if (result.f32 == 0) return 0;
     }
     return safe ? total : fold_in_double(t, x, n);

@@ -50,12 +50,15 @@ static bool is_framed(const side *s) {
     }                                                                                                        \
     static void put_piece_##T(const band *b, const ad_piece *p, T *to) {                                     \
         const T *from = (const T *)(const void *)b->from + p->from;                                          \
-        const int64_t n = p->length;                                                                         \
+        const int64_t n = p->length, size = sizeof(T), bytes = n * size;                                     \
+        const int64_t to_step = b->to_step * size, from_step = b->from_step * size;                          \
+        if (n > 1 && p->step > 0) {                                                                          \
+            ad_move_rows(b->rows, bytes, (char *)to, to_step, (const char *)from, from_step);                \
+            return;                                                                                          \
+        }                                                                                                    \
         for (int64_t r = 0; r < b->rows; r++, to += b->to_step, from += b->from_step)                        \
             if (n == 1)                                                                                      \
                 *to = *from;                                                                                 \
-            else if (p->step > 0)                                                                            \
-                ad_move_run((char *)to, (const char *)from, n *(int64_t)sizeof(T));                          \
             else if (p->step == -1)                                                                          \
                 for (int64_t i = 0; i < n; i++) to[i] = from[-i];                                            \
             else                                                                                             \

@@ -86,7 +86,7 @@ void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *te
     int64_t stride;
     if (!item->all.columns && n <= AD_BLOCK) {
         const void *x = term(context, &part, &stride);
-        kernels->rows(item->lines, n, x, stride, out);
+        kernels->rows(item->lines, n, x, stride, out, false);
         return;
     }
     tree t;
@@ -102,7 +102,7 @@ void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *te
         } else {
             part.block.cols = length;
             const void *x = term(context, &part, &stride);
-            kernels->rows(1, length, x, 0, out);
+            kernels->rows(1, length, x, 0, out, false);
         }
         if (n > AD_BLOCK) push(&t, out);
     }

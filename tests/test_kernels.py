@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import autodiff as ad
 from autodiff.native import ffi, lib
 
 Number = float | int
@@ -261,6 +262,14 @@ def test_impossible_calls_are_errors(function: Callable[..., int]) -> None:
     ]:
         assert function(*call) == BAD_ARG
     assert function(add, 1, 0, null, null, null, null) == OK
+
+
+def test_rows_of_some_length_beyond_the_caches() -> None:
+    """Folded one after the other, where a CPU reads them faster so."""
+    x = ad.arange(1100 * 257).reshape(1100, 257).remainder(11).double()
+    sums = [float(sum(i % 11 for i in range(257 * r, 257 * r + 257))) for r in range(1100)]
+    assert x.sum(1).tolist() == x.float().sum(1).tolist() == sums
+    assert x.sum().item() == sum(sums)
 
 
 def digest() -> str:

@@ -263,6 +263,8 @@ static const ad_pw_kernels pw_kernels = {
     .truth = {truth_not, truth_and, truth_or, truth_xor},
     .where = {where_f32, where_f64, where_i64},
     .narrow = narrow,
+    .move = move,
+    .fill = fill,
     .stream = stream,
     .transpose = {transpose_float, transpose_double},
 };

@@ -54,7 +54,8 @@ AD_SIMD void NAME(store_some)(T *p, V a, int64_t n) {
 /* ---- rows: several at a time, to have enough independent chains of additions ---- */
 
 #ifdef EXACT
-AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
+AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out, bool alone) {
+    (void)alone;
     for (int64_t r = 0; r < rows; r++, x += stride) {
         T all = NAME(identity)(fold);
         for (int64_t i = 0; i < n; i++) all = NAME(fold)(fold, all, x[i]);
@@ -111,9 +112,9 @@ AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t 
 }
 #undef EACH
 
-AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
+AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out, bool alone) {
     int64_t r = 0;
-    for (; rows - r >= NAME(RUNS); r += NAME(RUNS))
+    for (; (NAME(RUNS) == 1 || !alone) && rows - r >= NAME(RUNS); r += NAME(RUNS))
         NAME(fold_runs)(fold, NAME(RUNS), n, x + r * stride, stride, out + r);
     for (; NAME(RUNS) > 1 && r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
 }
@@ -275,8 +276,9 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
 /* ---- the kernels: the above for each fold ---- */
 
 #define AD_FOLD(name)                                                                                        \
-    static void NAME(rows_##name)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out) {       \
-        NAME(rows)(AD_FOLD_##name, rows, n, x, stride, out);                                                 \
+    static void NAME(rows_##name)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out,         \
+                                  bool alone) {                                                              \
+        NAME(rows)(AD_FOLD_##name, rows, n, x, stride, out, alone);                                          \
     }                                                                                                        \
     static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
                                      bool first) {                                                           \
