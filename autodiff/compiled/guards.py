@@ -38,7 +38,7 @@ from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reads import GROWING, Reads, at_key, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
-from autodiff.compiled.tree import constants, flatten, is_plain
+from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.compiled.users import (
     home_of,
     is_data,
@@ -420,8 +420,9 @@ class Names(Noted):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):
                 self.look(name, part.__get__(None if value is kind else value), reads, fn)
-            elif is_data(part) and value is not kind:  # a slot
-                self.look(name, self.note(attribute, value, name), reads, fn)
+            elif is_data(part) and value is not kind:  # a slot, or what is made at each look,
+                if same(attribute(value, name), attribute(value, name)):  # as an array's `.T`
+                    self.look(name, self.note(attribute, value, name), reads, fn)
             else:
                 self.look(name, part, reads, fn)
                 if hasattr(part, "__get__") and value is not kind and not is_data(part):
