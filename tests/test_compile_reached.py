@@ -292,3 +292,30 @@ def test_members_of_a_batch_are_asked_for_their_gradients() -> None:
     )
     for _ in range(3):
         assert compiled(ad.ones(2, 3)).tolist() == [[2.0] * 3] * 2
+
+
+def test_what_an_array_makes_at_each_look_leads_nowhere() -> None:
+    class Chosen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = np.arange(3)
+            self.large = np.ones((40, 40))
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            return x.T.real * float(self.rows[1]) + len(self.large)
+
+    def itself(value: Any) -> Any:
+        return value
+
+    module = Chosen()
+
+    def step(x: ad.Tensor) -> ad.Tensor:
+        result: ad.Tensor = itself(module)(x).T.sum()
+        return result
+
+    compiled = ad.compile(step)
+    for _ in range(3):
+        assert compiled(ad.ones(2, 2)).item() == step(ad.ones(2, 2)).item() == 164
+    assert (compiled.stats().recordings, compiled.stats().eager) == (1, ())
+    module.rows[1] = 5
+    assert compiled(ad.ones(2, 2)).item() == 180

@@ -418,3 +418,23 @@ def test_which_are_exponential_families() -> None:
         *("Bernoulli", "Beta", "Chi2", "ContinuousBernoulli", "Dirichlet", "Exponential"),
         *("ExponentialFamily", "Gamma", "Normal", "Poisson", "Wishart"),
     }
+
+
+def test_a_users_distribution_expands_as_pytorchs_do() -> None:
+    class Diagonal(ad.distributions.Independent):
+        def __init__(self, loc: ad.Tensor) -> None:
+            super().__init__(ad.distributions.Normal(loc, 1.0), 1)
+
+        def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+            new = self._get_checked_instance(Diagonal, _instance)
+            return super().expand(batch_shape, new)
+
+    class Further(Diagonal):
+        def __init__(self) -> None:
+            super().__init__(ad.zeros(3))
+
+    wide = Diagonal(ad.arange(3.0)).expand([2])
+    assert (type(wide), wide.batch_shape, wide.event_shape) == (Diagonal, (2,), (3,))
+    assert wide.mean.tolist() == [[0.0, 1.0, 2.0]] * 2
+    with pytest.raises(NotImplementedError, match="Subclass Further of Diagonal"):
+        Further().expand([2])

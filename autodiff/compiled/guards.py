@@ -40,7 +40,7 @@ from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reads import BY_NAMES, GROWING, MAKING, Reads, at_key, computing, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
-from autodiff.compiled.tree import constants, flatten, is_plain
+from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.compiled.users import (
     has_fields,
     home_of,
@@ -490,8 +490,9 @@ class Names(Noted):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):
                 self.look(name, part.__get__(None if value is kind else value), reads, fn)
-            elif is_data(part) and value is not kind and not is_followed(part):  # a slot
-                self.look(name, self.note(attribute, value, name), reads, fn)
+            elif is_data(part) and value is not kind and not is_followed(part):  # a slot, or what
+                if same(attribute(value, name), attribute(value, name)):  # is made at each look
+                    self.look(name, self.note(attribute, value, name), reads, fn)
             elif hasattr(part, "__get__") and value is not kind:
                 self.look(None, part, reads, fn)
                 self.look(None, value, reads, fn)  # which it may give to others

@@ -202,6 +202,15 @@ class Distribution:
         self.__dict__.update(zip(parameters, tensors, strict=True))
         Distribution.__init__(self, tensors[0].shape, validate_args=validate_args)
 
+    def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
+        """What the `expand` of a class `cls` of the user's fills: an object made without init."""
+        if _instance is None and type(self).__init__ is not cls.__init__:  # type: ignore[misc]
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ "
+                "method must also define a custom .expand() method."
+            )
+        return object.__new__(type(self)) if _instance is None else _instance
+
     def expand(self, batch_shape: Iterable[int], _instance: Any = None) -> Any:
         """The same distribution for a larger batch, its parameters expanded."""
         new = copy.copy(self) if _instance is None else _instance
