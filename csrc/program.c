@@ -75,7 +75,8 @@ static bool decode(ad_program *p, int i, const int32_t *row) {
     return true;
 }
 
-/* Gives each register a block of scratch memory, reusing those whose register is not read again. */
+/* Gives each register a block of scratch memory, reusing those whose register is not read again: an operand's
+ * own, where elements of the result are as wide. */
 static int assign_slots(ad_program *p) {
     int first = p->n_in + p->n_const, n_free = 0;
     int *last = malloc(sizeof(int) * (size_t)(p->n_regs + 1));
@@ -89,12 +90,16 @@ static int assign_slots(ad_program *p) {
         for (int i = 0; i < p->n_code; i++) {
             const ad_instr *in = &p->code[i];
             const uint16_t read[3] = {in->a, in->b, in->c};
-            p->slots[in->dst] = n_free ? free_slots[--n_free] : (uint16_t)p->n_slots++;
+            const bool alike = ad_type_size[p->types[in->dst]] == ad_type_size[in->type];
+            const int n_before = n_free;
             for (int k = 0; k < 3; k++) {
                 if (read[k] < first || last[read[k]] != i) continue;
                 free_slots[n_free++] = p->slots[read[k]];
                 last[read[k]] = -1; /* it may be named again */
             }
+            const int usable = alike ? n_free : n_before;
+            p->slots[in->dst] = usable ? free_slots[usable - 1] : (uint16_t)p->n_slots++;
+            if (usable) free_slots[usable - 1] = free_slots[--n_free];
         }
     }
     int ok = last && free_slots;
@@ -138,7 +143,7 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
     if (!p) return ad_fail_null(AD_NO_MEMORY, sizeof *p, 0, 0);
     if (!fill(p, in_types, const_types, consts, code, out_regs, out_dtypes))
         ad_fail(AD_BAD_ARG, 0, 0, 0);
-    else if (!assign_slots(p))
+    else if (!ad_join_pairs(p) && !assign_slots(p))
         return p;
     ad_program_free(p);
     return NULL;

@@ -42,6 +42,7 @@ struct ad_op {
 };
 
 bool ad_divides(const ad_instr *in); /* integers */
+int ad_join_pairs(ad_program *p);    /* makes one instruction of two where there is one (pairs.c) */
 void ad_program_free(ad_program *p); /* unless a tape still keeps it */
 static inline void ad_program_retain(const ad_program *p) {
     __atomic_add_fetch(&((ad_program *)p)->refs, 1, __ATOMIC_RELAXED);

@@ -312,6 +312,55 @@ def test_instructions_that_stand_for_several_give_their_bits(f: Function, d: ad.
         assert bits(ad.pointwise(f)(*rows)) == bits(f(*rows))
 
 
+PAIRS: list[Function] = [  # what pairs.c makes one instruction of, and some that it must not
+    lambda x, y, z: x + y + z,
+    lambda x, y, z: z + (x + y),
+    lambda x, y, z: (x + y) * z,
+    lambda x, y, z: z * (x - y),
+    lambda x, y, z: x * y + z,
+    lambda x, y, z: z + x * y,
+    lambda x, y, z: x * y - z,
+    lambda x, y, z: z - x * y,
+    lambda x, y, z: x * y * z,
+    lambda x, y, z: z * (x * y),
+    lambda x, y, z: -x * y + z,
+    lambda x, y, z: x - y + z,
+    lambda x, y, z: (x * y + z) * (x * y - z) - (z - y) * (z - y),
+    lambda x, y, z: x * y * x * y * z + (x + z) * (y * z),
+]
+
+
+@pytest.mark.parametrize("f", PAIRS)
+@pytest.mark.parametrize("d", [ad.float32, ad.float64])
+@pytest.mark.parametrize("n", [1, 33, 1100])
+def test_each_of_two_instructions_in_one_rounds(f: Function, d: ad.dtype, n: int) -> None:
+    values = [
+        0.1,
+        1 / 3,
+        -0.7,
+        0.0,
+        -0.0,
+        1.9e19,
+        float("inf"),
+        float("nan"),
+        1e-38,
+        3.0,
+        1 - 2**-24,
+    ]
+    some = ad.tensor(values, dtype=d)
+    turns = [some[ad.arange(n) // len(some) ** k % len(some)] for k in range(3)]
+    for which in range(8):
+        of_tensors = [x[0] if which >> k & 1 else x for k, x in enumerate(turns)]
+        numbers = {k: 0.3 + k for k in range(3) if which >> k & 1}
+
+        def of_numbers(*xs: Any, numbers: dict[int, float] = numbers) -> Any:
+            return f(*[numbers.get(k, x) for k, x in enumerate(xs)])
+
+        assert bits(ad.pointwise(f)(*of_tensors)) == bits(f(*of_tensors))
+        if which < 7:
+            assert bits(ad.pointwise(of_numbers)(*turns)) == bits(of_numbers(*turns))
+
+
 TWO: list[Function] = [
     lambda x, y: x + y,
     lambda x, y: y - x,

@@ -1,12 +1,16 @@
 /* kernels/number.h: instructions where operands are numbers, the same for a whole run; included by
  * pointwise.h. What a lane computes is what it computes for a run of that number. */
 
-/* AD_NUMBER: an instruction, its arity, and a bit for each operand that is a number. */
+/* AD_NUMBER: an instruction, its arity, and a bit for each operand that is a number. AD_PAIR: those of
+ * pairs.c. */
 /* clang-format off */
 #define AD_BY_NUMBER                                                                                         \
     AD_EITHER(add, 2) AD_EITHER(sub, 2) AD_EITHER(mul, 2) AD_EITHER(div, 2)                                  \
     AD_EITHER(minimum, 2) AD_EITHER(maximum, 2) AD_EITHER(keep_le, 3) AD_EITHER(drop_le, 3)                  \
-    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)
+    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)               \
+    AD_PAIR(add_add, 2) AD_PAIR(add_mul, 2) AD_PAIR(sub_mul, 1) AD_PAIR(sub_mul, 2) AD_PAIR(sub_mul, 6)      \
+    AD_PAIR(mul_add, 2) AD_PAIR(mul_add, 4) AD_PAIR(mul_add, 6) AD_PAIR(mul_mul, 2) AD_PAIR(mul_mul, 4)      \
+    AD_PAIR(mul_from, 4)
 /* clang-format on */
 #define AD_EITHER(name, arity) AD_NUMBER(name, arity, 1) AD_NUMBER(name, arity, 2)
 
@@ -31,8 +35,10 @@
 #define AD_NUMBER(name, arity, which)                                                                        \
     BY_NUMBER(name, f32, float, vf, VF_W, EACH_##arity, which)                                               \
     BY_NUMBER(name, f64, double, vd, VD_W, EACH_##arity, which)
+#define AD_PAIR(name, which) BY_NUMBER(name, f32, float, vf, VF_W, EACH_3, which)
 AD_BY_NUMBER
 #undef AD_NUMBER
+#undef AD_PAIR
 #undef EACH
 
 /* `where` with conditions that are bools in memory. */

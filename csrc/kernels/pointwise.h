@@ -250,8 +250,10 @@ static const ad_pw_kernels pw_kernels = {
 #define AD_NUMBER(name, arity, which)                                                                        \
     [AD_OP_##name][AD_f32][(which) >> 1] = number_f32_##name##_##which,                                      \
                                       [AD_OP_##name][AD_f64][(which) >> 1] = number_f64_##name##_##which,
+#define AD_PAIR(name, which) [AD_OP_##name][AD_f32][(which) >> 1] = number_f32_##name##_##which,
             AD_BY_NUMBER
 #undef AD_NUMBER
+#undef AD_PAIR
         },
     .compare_number =
         {

@@ -26,6 +26,16 @@ AD_SIMD V K(truncdiv)(V a, V b) { return v(trunc)(v(div)(a, b)); }
 AD_SIMD V K(minimum)(V a, V b) { return v(minimum)(a, b); }
 AD_SIMD V K(maximum)(V a, V b) { return v(maximum)(a, b); }
 
+/* two in one: what is not written to memory between them is rounded all the same */
+AD_SIMD V K(add_add)(V a, V b, V c) { return v(add)(v(add)(a, b), c); }
+AD_SIMD V K(add_mul)(V a, V b, V c) { return v(mul)(v(add)(a, b), c); }
+AD_SIMD V K(sub_mul)(V a, V b, V c) { return v(mul)(v(sub)(a, b), c); }
+AD_SIMD V K(mul_add)(V a, V b, V c) { return v(add)(v(mul)(a, b), c); }
+AD_SIMD V K(mul_sub)(V a, V b, V c) { return v(sub)(v(mul)(a, b), c); }
+AD_SIMD V K(mul_from)(V a, V b, V c) { return v(sub)(c, v(mul)(a, b)); }
+AD_SIMD V K(mul_mul)(V a, V b, V c) { return v(mul)(v(mul)(a, b), c); }
+AD_SIMD V K(neg_mul)(V a, V b) { return v(mul)(v(neg)(a), b); }
+
 /* Lanes of fmod with a quotient too large for one step, or with an infinite divisor. */
 static __attribute__((noinline)) V K(fmod_rare)(V a, V b, V r, M rare) {
     T as[W], bs[W], rs[W], todo[W];
