@@ -9,9 +9,20 @@ enum { QUICK_MOST = 4 };               /* operands */
 
 static PyObject *numbers; /* of each type of Python's numbers, a dict of those that are tensors */
 
+/* Whether a class of tensors has the slot for descriptors, and no property of that name. */
+static bool has_slot(PyTypeObject *type) {
+    PyObject *const own = PyObject_GetAttrString((PyObject *)type, "_p");
+    PyObject *const slot = PyObject_GetAttrString((PyObject *)tensor_type, "_p");
+    PyErr_Clear();
+    Py_XDECREF(own);
+    Py_XDECREF(slot);
+    return own && own == slot;
+}
+
 static ad_slots *slots_of(PyObject *object) {
     PyTypeObject *const type = Py_TYPE(object);
-    return type == tensor_type || PyType_IsSubtype(type, tensor_type) ? (ad_slots *)object : NULL;
+    const bool is = type == tensor_type || (PyType_IsSubtype(type, tensor_type) && has_slot(type));
+    return is ? (ad_slots *)object : NULL;
 }
 
 static PyObject *found_in(PyObject *table, PyObject *key) {

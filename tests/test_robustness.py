@@ -136,7 +136,7 @@ def test_each_allocation_of_a_training_step_may_fail() -> None:
     expected = run.parameters()
     del run
     kept, points, calm = in_use(), 0, 0
-    while calm < 3:  # where a short way fails, the general one is tried, and has memory
+    while calm < 20:  # where a short way fails, the general one is tried, and has memory
         run = Run()
         points += 1
         calm = 0 if fails(run.step, points) else calm + 1

@@ -50,11 +50,11 @@ def _whole(op: PointwiseOp, xs: Sequence[Tensor]) -> Tensor:
 
 
 NUMBER = [  # one that was no operand yet, or what is none
-    "  if y is None and type(x1) is not tensor:",
-    "   given, x1 = x1, operand(x1)",
-    "   if x1 is None:",
-    "    return late.foreign(op, x0, given)",
-    "   y = fast(x0, x1)",
+    "  if y is None and type(z) is not tensor:",
+    "   given, z = z, operand(z)",
+    "   if z is None:",
+    "    return late.foreign(op, x, given)",
+    "   y = fast(x, z)",
 ]
 
 
@@ -62,7 +62,7 @@ def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]]
     """A call of n operands, the second of two of which may be a number: what is native and common
     in one step, and its node.
     """
-    xs = [f"x{i}" for i in range(n)]
+    xs = ["x", "z"][:n] if n < 3 else [f"x{i}" for i in range(n)]
     each = "".join(f"{x}, " for x in xs)
     lines = [
         f" def call({each}):",
@@ -74,13 +74,13 @@ def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]]
         "  if wanted is not None:",
         "   y._node = None",
         "   if op.differentiable and (not unrecorded or mode.grad):",
-        *(["    x1 = x1 if type(x1) is tensor else operand(x1)"] * (n == 2)),
+        *(["    z = z if type(z) is tensor else operand(z)"] * (n == 2)),
         f"    y._node = op.record(({each}), ({''.join(f'{x}._node, ' for x in xs)}), wanted, y._p)",
         "  return y",
         " return call",
     ]
     scope = {"late": late, "mode": mode, "operand": operand, "tensor": Tensor, "whole": _whole}
-    scope["unrecorded"] = unrecorded
+    scope |= {"unrecorded": unrecorded, "__name__": __name__}  # whose a frame is
     return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
 
 
@@ -91,4 +91,6 @@ def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     """The function that calls an op on as many tensors as it takes."""
     if op.n_in not in _CALLS:
         return lambda *xs: _whole(op, xs)
-    return _CALLS[op.n_in](op, quick(op.native, numbers))  # type: ignore[no-any-return]
+    call = _CALLS[op.n_in](op, quick(op.native, numbers))
+    call.__annotations__ = {"x": Tensor, "z": Any, "return": Tensor}
+    return call  # type: ignore[no-any-return]

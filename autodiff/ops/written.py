@@ -74,8 +74,9 @@ def finish(function: Any) -> None:
 
 
 def _unwritten(*args: Any, **kwargs: Any) -> Any:
-    finish(whole)
-    return whole(*args, **kwargs)
+    function = whole  # whose name messages find here
+    finish(function)
+    return function(*args, **kwargs)
 
 
 whole: Any = None  # in the scope of each that `twin` makes: itself
