@@ -101,14 +101,24 @@ static void clear_around(const ad_conv_plan *v, char *to) {
     memset(to, 0, (size_t)(end - to));
 }
 
-/* Where position p of the image lies between the zeros. */
-static char *place_of(const ad_conv_plan *v, int64_t p, char *to) {
+/* Where the image's rows lie between the zeros: this one, and the next. */
+typedef struct {
+    char *to;
+    int64_t h;
+} place;
+
+static place first_place(const ad_conv_plan *v, char *to) {
     const ad_axis *axis = v->axis;
-    const int64_t w = p % axis[2].source, h = p / axis[2].source % axis[1].source;
-    const int64_t d = p / axis[2].source / axis[1].source;
-    return to + ((d + axis[0].low) * v->source.at[0] + (h + axis[1].low) * v->source.at[1] +
-                 (w + axis[2].low) * v->source.at[2]) *
-                    v->size;
+    const int64_t before = axis[0].low * v->source.at[0] + axis[1].low * v->source.at[1];
+    return (place){to + (before + axis[2].low * v->source.at[2]) * v->size, 0};
+}
+
+static char *next_place(const ad_conv_plan *v, place *at) {
+    const int64_t row = v->source.at[1] * v->size;
+    char *const to = at->to;
+    at->to += row;
+    if (++at->h == v->axis[1].source) at->h = 0, at->to += (v->axis[1].low + v->axis[1].high) * row;
+    return to;
 }
 
 /* n positions of the image, from p on, side by side. */
@@ -125,24 +135,28 @@ static void turn_in(const ad_conv_plan *v, const char *x, int64_t p, int64_t n, 
     }
 }
 
-static void lay_out(const ad_conv_plan *v, const char *x, int64_t lanes, char *rows, char *to) {
-    const int64_t line = v->source.at[2] * v->size, width = v->axis[2].source;
-    const int64_t all = v->axis[0].source * v->axis[1].source * width;
-    const bool whole = lanes == v->source.at[2], wide = width >= WIDE, flat = is_flat(v->local);
-    if (wide && whole)
+/* Once for all images that are laid out in `to`. */
+static void clear(const ad_conv_plan *v, int64_t lanes, char *to) {
+    if (v->axis[2].source >= WIDE && lanes == v->source.at[2])
         clear_around(v, to);
     else
         memset(to, 0, (size_t)v->copy_bytes);
-    if (wide || !flat) {
-        for (int64_t p = 0; p < all; p += width) turn_in(v, x, p, width, lanes, place_of(v, p, to));
+}
+
+static void lay_out(const ad_conv_plan *v, const char *x, int64_t lanes, char *rows, char *to) {
+    const int64_t line = v->source.at[2] * v->size, width = v->axis[2].source;
+    const int64_t all = v->axis[0].source * v->axis[1].source * width;
+    place at = first_place(v, to);
+    if (width >= WIDE || !is_flat(v->local)) {
+        for (int64_t p = 0; p < all; p += width) turn_in(v, x, p, width, lanes, next_place(v, &at));
         return;
     }
-    if (!whole) memset(rows, 0, (size_t)(AT_ONCE * line));
+    if (lanes < v->source.at[2]) memset(rows, 0, (size_t)(AT_ONCE * line));
     for (int64_t p = 0, count; p < all; p += count) {
         count = ad_least(all - p, AT_ONCE / width * width);
         turn_in(v, x, p, count, lanes, rows);
         for (int64_t i = 0; i < count; i += width)
-            memcpy(place_of(v, p + i, to), rows + i * line, (size_t)(width * line));
+            memcpy(next_place(v, &at), rows + i * line, (size_t)(width * line));
     }
 }
 
@@ -162,6 +176,7 @@ static void run_task(void *context, int64_t task) {
     const int64_t back = next_tap(v) < 0 ? AD_APART_ROWS - 1 : 0; /* rows of a tile, from the last on */
     _Alignas(64) char bias[AD_LINE] = {0};
     if (v->bias) memcpy(bias, v->bias + first * size, (size_t)(lanes * size));
+    clear(v, lanes, memory);
     lay_out(v, v->local->data + (n * v->local->strides[0] + first * v->local->strides[1]) * size, lanes, rows,
             memory);
     ad_tile tile = {.k = v->taps / run_of(v),
@@ -175,8 +190,9 @@ static void run_task(void *context, int64_t task) {
     for (int64_t p = 0, count; p < v->positions; p += count) {
         count = width > AT_ONCE ? ad_least(width - p % width, AT_ONCE)
                                 : ad_least(v->positions - p, AT_ONCE / width * width);
-        for (int64_t i = 0, run; i < count; i += run) {
-            run = ad_least(ad_least(count, (i / width + 1) * width) - i, AD_APART_ROWS);
+        for (int64_t i = 0, run, left = 0; i < count; i += run, left -= run) {
+            if (left == 0) left = ad_least(width, count);
+            run = ad_least(left, AD_APART_ROWS);
             tile.a = memory + (starts[p + i] + back * step) * size;
             tile.c = rows + (i + back) * line; /* what is made past the row, the next tile makes anew */
             v->kernels->apart(&tile);
@@ -213,8 +229,7 @@ int ad_conv_depthwise(ad_conv_plan *v, const ad_tensor *x) {
     return atomic_load(&v->status);
 }
 
-/* ---- the weight's adjoint, where rows are so short that most lanes of a sum along them would be empty ----
- */
+/* ---- the weight's adjoint, where rows are so short that lanes of a sum along them would be empty ---- */
 
 typedef struct {
     ad_conv_plan *v;
@@ -224,21 +239,16 @@ typedef struct {
 
 bool ad_conv_is_depthwise_weight(const ad_conv_plan *v, const ad_tensor *x, const ad_tensor *g) {
     return may_lay_out(v, x) && v->kernels->correlate_apart && v->taps >= LEAST_TAPS &&
-           v->axis[2].size * v->size <= AD_LANE_BYTES / 2 && is_flat(g);
+           v->axis[2].size * v->size < AD_LANE_BYTES && is_flat(g);
 }
-
-#define JOIN(T)                                                                                              \
-    for (int64_t n = AD_LANE_BYTES / (int64_t)sizeof(T) / 2 * row; n >= row; n /= 2)                         \
-        for (int64_t i = 0; i < n; i++) ((T *)sums)[i] += ((T *)sums)[i + n];
 
 /* Lanes of each tap's sums, joined as a tree, to a channel's row of the result. */
 static void give_sums(const adjoint *a, char *sums, int64_t first, int64_t lanes) {
     const ad_conv_plan *v = a->v;
     const int64_t row = a->taps * lanes_of(v);
-    if (v->size == 4)
-        JOIN(float)
-    else
-        JOIN(double)
+    ad_pw_fn *const add = ad_cpu->pw->instr[AD_OP_add][v->size == 4 ? AD_f32 : AD_f64];
+    for (int64_t n = AD_LANE_BYTES / v->size / 2 * row; n >= row; n /= 2)
+        add(n, sums, sums, sums + n * v->size, NULL);
     const ad_crossing turned = {lanes, v->taps, v->taps, lanes_of(v)};
     ad_copy_across(&turned, (int)v->size, v->y + first * v->taps * v->size, sums, false);
 }
@@ -257,6 +267,7 @@ static void run_adjoint(void *context, int64_t task) {
     }
     char *const copy = sums + a->sums, *const g = copy + v->copy_bytes;
     memset(sums, 0, (size_t)a->sums);
+    clear(v, lanes, copy);
     if (lanes_of(v) > lanes) memset(g, 0, (size_t)turned_bytes);
     for (int64_t n = 0; n < v->batch; n++) {
         const ad_tensor *x = v->local;
