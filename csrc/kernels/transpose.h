@@ -51,11 +51,19 @@ AD_SIMD void fetch_columns(const void *at, int64_t step, int64_t size) {
                         v##_store_n(to + k * row, x[k], along);                                              \
             }                                                                                                \
     }                                                                                                        \
+    /* of so few rows that a block would mostly do again what others did */                                  \
+    AD_SIMD void transpose_few_##T(int64_t rows, int64_t cols, T *d, int64_t row, const T *s, int64_t col) { \
+        for (int64_t r = 0; r < rows; r++, d += row, s++)                                                    \
+            for (int64_t c = 0; c < cols; c++) d[c] = s[c * col];                                            \
+    }                                                                                                        \
     static void transpose_##T(int64_t rows, int64_t cols, void *dst, int64_t dst_row, const void *src,       \
                               int64_t src_col, bool past) {                                                  \
         _Alignas(64) T tile[AD_TILE][AD_TILE];                                                               \
         const int64_t least_rows = ad_least(rows, W), least_cols = ad_least(cols, W);                        \
         const bool apart = src_col * (int64_t)sizeof(T) >= AD_PAGE / 4;                                      \
+        const int64_t over = rows % AD_TILE, few = rows > AD_TILE && over <= (W) / 8 ? over : 0;             \
+        rows -= few;                                                                                         \
+        transpose_few_##T(few, cols, (T *)dst + rows * dst_row, dst_row, (const T *)src + rows, src_col);    \
         for (int64_t i = 0; i < rows; i += AD_TILE)                                                          \
             for (int64_t j = 0; j < cols; j += AD_TILE) {                                                    \
                 const int64_t r = ad_least(i, rows - least_rows), c = ad_least(j, cols - least_cols);        \
