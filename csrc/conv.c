@@ -8,6 +8,7 @@
 #define LOCAL_BYTES (1 << 17) /* of a padded image that each task copies itself; */
 #define LARGE_BYTES (1 << 19) /* and of one where there are MANY_IMAGES, whose results have half of that */
 #define MANY_IMAGES 8
+#define EMPTY_LANES 8 /* of the last vector of positions, or fewer, cost less than to pack weights */
 #define LIMIT                                                                                                \
     ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
 #define MOST 0x1p56    /* elements of an operand, and of padded images */
@@ -196,8 +197,11 @@ int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool u
 
 /* ---- calls ---- */
 
+/* Whether the weights are read where they lie; on AMD, whose L3 is near, to pack them takes less time than
+ * vectors of positions of which many lanes are empty. */
 static bool is_few(const ad_conv_plan *v) {
-    const int64_t positions = v->batch * v->positions;
+    const int64_t positions = v->batch * v->positions, lanes = (int64_t)1 << v->kernels->log2_width;
+    if (ad_is_amd && (-positions & (lanes - 1)) > EMPTY_LANES) return false;
     const bool by_one = v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
     return by_one && !v->holes && v->c && v->m >> v->kernels->log2_width && positions < v->m;
 }
