@@ -87,6 +87,10 @@ class Node:
         """The same as `vjp`, called while nothing is recorded."""
         return self.vjp(g)
 
+    def towards(self, wants: Callable[[Node], bool]) -> Callable[[Tensor], Any] | None:
+        """What computes only the cotangents of nodes that are wanted, or None if `vjp` will do."""
+        return None
+
     def unpack(self) -> tuple[Any, ...]:
         """The saved descriptors; RuntimeError where they are freed or were written to."""
         saved = self.saved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
@@ -200,7 +200,9 @@ class Walk:
                 return None
         hooks = self.hooks.get(node) if self.hooks else None
         quick = not self.create and g.__class__ is Tensor  # no batch of func.vmap
-        run = node.sweep if quick else node.vjp
+        run: Callable[[Tensor], Any] = node.sweep if quick else node.vjp
+        if self.needed is not None:
+            run = node.towards(self.wants) or run
         grads = run(g) if hooks is None else call_node_hooks(hooks, g, run)
         if not self.keep and node.saved:
             node.saved = None

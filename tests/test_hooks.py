@@ -133,6 +133,34 @@ def test_hooks_of_gradients_that_nobody_asked_for_are_not_called() -> None:
     assert called == ["x", "y", "y", "w"]
 
 
+PRODUCTS: dict[str, Any] = {
+    "matmul": (lambda x, w: x @ w, (3, 3), (3, 3)),
+    "mv": (lambda x, w: x @ w, (3, 3), (3,)),
+    "linear": (lambda x, w: ad.nn.functional.linear(x, w, w[0]), (2, 3), (3, 3)),
+    "conv2d": (ad.nn.functional.conv2d, (1, 2, 4, 4), (2, 2, 3, 3)),
+    "conv_transpose2d": (ad.nn.functional.conv_transpose2d, (1, 2, 4, 4), (2, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_of_two_products_the_one_that_nobody_asked_for_is_not_made(name: str, create: bool) -> None:
+    function, *shapes = PRODUCTS[name]
+    inputs = [ad.rand(shape, requires_grad=True) for shape in shapes]
+    y = function(*inputs)
+    sent: list[list[bool]] = []
+    y.grad_fn.register_hook(lambda gi, go: sent.append([g is not None for g in gi[:2]]))
+    g = ad.rand(y.shape)
+    both = ad.autograd.grad(y, inputs, g, retain_graph=True, create_graph=create)
+    for i, x in enumerate(inputs):
+        (one,) = ad.autograd.grad(y, x, g, retain_graph=True, create_graph=create)
+        assert one.equal(both[i])
+        if create:  # what was not asked for is still what the gradient depends on
+            (second,) = ad.autograd.grad(one.sum(), inputs[1 - i])
+            assert second.abs().sum() > 0
+    assert sent == [[True, True], [True, False], [False, True]]
+
+
 def test_hook_wants_what_it_was_given() -> None:
     y = leaf(1.0, 2.0) * 2
     y.register_hook(lambda g: ad.ones(3, dtype=ad.float64))

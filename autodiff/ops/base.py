@@ -115,6 +115,21 @@ class OpNode(Node):
             return op.sweep(self, g)
         return self.vjp(g)
 
+    def towards(self, wants: Callable[[Node], bool]) -> Callable[[Tensor], Any] | None:
+        """Of the two products that a bilinear op sends on, one may be needless."""
+        op, edges = self.op, self.edges
+        if not op.bilinear:
+            return None
+        first, second = (edge is None or wants(edge) for edge in edges[:2])
+        if first and second:
+            return None
+
+        def run(g: Tensor) -> Sequence[Tensor | None]:
+            a, b = self.factors()
+            return op.rule(self, g, a if second else None, b if first else None)
+
+        return run
+
     def factors(self) -> tuple[Tensor | None, Tensor | None]:
         """Inputs 0 and 1 of a bilinear op; None for one whose partner wants no gradient."""
         saved, edges = self.unpack(), self.edges
