@@ -65,6 +65,31 @@ def test_tensor_makes_tensors() -> None:
     assert ad.ones(2, dtype=ad.float64).type(ad.Tensor).dtype is ad.float32
 
 
+def test_data_that_is_set_to_itself_changes_nothing() -> None:
+    """As in `p.data += y`, which writes to the elements first."""
+    base = ad.zeros(4)
+    w = base[:2]
+    w.data += 1
+    assert base.tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert w._base is base
+    assert base._version == 0
+    w.data = base.data[:1]  # fewer elements
+    assert w.shape == (1,)
+    assert w._base is None
+    p = nn.Parameter(ad.ones(2))
+
+    @ad.compile
+    def step() -> ad.Tensor:
+        loss = p.square().sum()
+        p.grad = None
+        loss.backward()
+        p.data += -0.25 * p.grad
+        return loss
+
+    assert [step().item() for _ in range(3)] == [2.0, 0.5, 0.125]
+    assert (step.stats().runs, step.stats().eager) == (2, ())
+
+
 def test_older_types_are_types() -> None:
     x = ad.arange(2)
     kinds = [
