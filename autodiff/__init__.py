@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
@@ -70,6 +71,7 @@ __all__ = [
     "set_num_threads", "set_printoptions", "short", "strided", "uint8",
 ]  # fmt: skip
 __all__ += functions.__all__
+functional = sys.modules["autodiff.functional"] = functions  # as PyTorch names the module
 
 if TYPE_CHECKING:
     from autodiff import accelerator as accelerator
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from autodiff import optim as optim
     from autodiff import overrides as overrides
     from autodiff import return_types as return_types
+    from autodiff import serialization as serialization
     from autodiff import special as special
     from autodiff import testing as testing
     from autodiff import types as types
@@ -141,8 +144,8 @@ _LATE |= dict.fromkeys(_AUTOCAST.split(), "autodiff.amp.autocast_mode")
 
 
 _MODULES = """
-accelerator amp backends compiler cuda data distributed distributions func io jit linalg
-multiprocessing nn optim overrides return_types special testing types utils
+__config__ accelerator amp backends compiler cuda data distributed distributions func io jit linalg
+multiprocessing nn optim overrides return_types serialization special testing types utils
 """
 
 

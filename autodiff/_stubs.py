@@ -15,6 +15,7 @@ from typing import Any
 from autodiff.functions import FUNCTIONS
 from autodiff.methods import METHODS, PROPERTIES
 from autodiff.ops.keywords import signature
+from autodiff.ops.typed import TYPES
 
 HERE = Path(__file__).parent
 HEADER = '''"""{doc} Written by `python -m autodiff._stubs`."""
@@ -131,7 +132,9 @@ def methods_text() -> str:
 
 def functions_text() -> str:
     """The text of functions.pyi."""
-    table = ["", "FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = {sorted(FUNCTIONS)}"]
+    known = sorted([*FUNCTIONS, *TYPES])
+    table = ["", "FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = {known}"]
+    table += [f"class {name}(Tensor): ..." for name in TYPES]
     body = [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
     return "\n".join([*_header("The public functions.", FUNCTIONS.values()), *table, *body, ""])
 

@@ -61,7 +61,6 @@ def _table() -> dict[str, Callable[..., Any]]:
         table[name] = guarded(function) if several else with_out(function)
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
-    table |= {name: guarded(function) for name, function in typed.MAKERS.items()}
     table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     table |= {name: guarded(getattr(Tensor, name)) for name in ("detach", "detach_")}
     return table | {
@@ -74,5 +73,5 @@ def _table() -> dict[str, Callable[..., Any]]:
 
 
 FUNCTIONS = _table()
-globals().update(FUNCTIONS)
-__all__ = sorted(FUNCTIONS)
+globals().update(FUNCTIONS | typed.TYPES)
+__all__ = sorted([*FUNCTIONS, *typed.TYPES])

@@ -157,8 +157,10 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
     names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
     if dtype is None:
         return names[self._p.dtype]
-    if getattr(dtype, "__name__", None) in typed.MAKERS:
-        dtype = f"torch.{dtype.__name__}"  # the class of PyTorch's older tensors
+    if dtype is Tensor:
+        dtype = dtypes.get_default_dtype()
+    if isinstance(dtype, typed.TensorType):
+        dtype = dtype.dtype
     if isinstance(dtype, str):
         if dtype not in names:
             raise ValueError(f"invalid type: {dtype!r}")

@@ -359,6 +359,8 @@ class Tensor(Valued):
                 "data set to a tensor that requires gradients must be floating point, not "
                 f"{value.dtype!r}"
             )
+        if value.dtype is self.dtype and value.is_set_to(self):
+            return  # as after x.data += y, which has written to the elements
         self._p = value.detach()._p
         self._base = self._base_node = None
         changed_of(self)

@@ -99,6 +99,8 @@ class Walk:
         self.captured: dict[Node, Tensor] = {}
         self.fresh: set[Node] = set()  # nodes whose cotangent nobody else holds
         self.hooks: dict[Node, NodeHooks] = hooks_now()
+        if changes.recorder is not None and (recorder := recorder_here()):
+            recorder.walks(self.uses if self.needed is None else self.needed)
 
     def run(self, starts: Sequence[tuple[Node, Tensor]]) -> None:
         """Run every node that the roots reach, in an order that the graph alone decides."""

@@ -75,7 +75,7 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format typed settings storage windows reals",
+    "devices native _format autodiff settings storage windows reals typed",
     "pointwise": "arithmetic clamping overwriting comparing fused elementwise special activations "
     "powers",
     "reductions": "reductions extremes derived statistics normalize scan ranks tallies calculus",

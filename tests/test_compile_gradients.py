@@ -261,6 +261,34 @@ def test_a_backward_through_an_earlier_call_ends_wherever_it_is_made() -> None:
     assert bits(back()) == bits((want,))
 
 
+def test_a_step_may_detach_what_the_last_one_returned_with_its_graph() -> None:
+    """Truncated backpropagation: the graphs of both end at the same parameters."""
+
+    def losses(wrap: Any) -> Any:
+        ad.manual_seed(0)
+        cell, found = nn.GRUCell(2, 3), []
+
+        def step(x: ad.Tensor, h: ad.Tensor) -> tuple[ad.Tensor, ad.Tensor]:
+            cell.zero_grad()
+            h = cell(x, h.detach())
+            loss = h.square().sum()
+            loss.backward()
+            for p in cell.parameters():
+                p.data.add_(p.grad, alpha=-0.1)
+            return loss, h
+
+        call, h = wrap(step), ad.zeros(4, 3)
+        for _ in range(6):
+            loss, h = call(ad.randn(4, 2), h)
+            found.append(loss.item())
+        return found, call
+
+    want, _ = losses(lambda step: step)
+    got, call = losses(ad.compile)
+    assert got == want
+    assert (call.stats().recordings, call.stats().eager) == (2, ())
+
+
 def left_by(text: str, after: str) -> tuple[bool, int]:
     """Whether gradients that calls leave have the graphs that eager ones leave; how many ran."""
     found: list[Any] = []

@@ -62,6 +62,51 @@ def test_tensor_makes_tensors() -> None:
     with pytest.raises(TypeError, match="str"):
         ad.Tensor("a")
     assert ad.ones(2).type(ad.LongTensor).dtype is ad.int64
+    assert ad.ones(2, dtype=ad.float64).type(ad.Tensor).dtype is ad.float32
+
+
+def test_data_that_is_set_to_itself_changes_nothing() -> None:
+    """As in `p.data += y`, which writes to the elements first."""
+    base = ad.zeros(4)
+    w = base[:2]
+    w.data += 1
+    assert base.tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert w._base is base
+    assert base._version == 0
+    w.data = base.data[:1]  # fewer elements
+    assert w.shape == (1,)
+    assert w._base is None
+    p = nn.Parameter(ad.ones(2))
+
+    @ad.compile
+    def step() -> ad.Tensor:
+        loss = p.square().sum()
+        p.grad = None
+        loss.backward()
+        p.data += -0.25 * p.grad
+        return loss
+
+    assert [step().item() for _ in range(3)] == [2.0, 0.5, 0.125]
+    assert (step.stats().runs, step.stats().eager) == (2, ())
+
+
+def test_older_types_are_types() -> None:
+    x = ad.arange(2)
+    kinds = [
+        getattr(ad, name) for name in dir(ad) if isinstance(getattr(ad, name), type(ad.LongTensor))
+    ]
+    assert len(kinds) == 10
+    assert [kind for kind in kinds if isinstance(x, kind)] == [ad.LongTensor]
+    assert isinstance(nn.Parameter(ad.ones(1)), ad.FloatTensor)
+    assert isinstance(None, (ad.LongTensor, type(None)))
+    assert not isinstance([1], ad.LongTensor)
+    assert {kind.dtype for kind in kinds} == {kind([1, 0]).dtype for kind in kinds}
+    assert pickle.loads(pickle.dumps(ad.LongTensor)) is ad.LongTensor
+    assert ad.LongTensor([1], device="cpu").tolist() == [1]
+    with pytest.raises(AssertionError, match="CUDA"):
+        ad.LongTensor([1], device="cuda")
+    with pytest.raises(TypeError, match="too big"):
+        ad.LongTensor(2**70)
 
 
 class Named(ad.Tensor):

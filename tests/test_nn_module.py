@@ -524,3 +524,50 @@ def test_compiled_steps_follow_writes_into_registers() -> None:
     assert step(x).tolist() == [[2, 2]]
     layer._parameters = {"weight": nn.Parameter(ad.zeros(2, 2)), "bias": None}  # type: ignore[assignment]
     assert step(x).tolist() == [[0, 0]]
+
+
+class Stacked(nn.Module):
+    """Submodules of which two have the names of what the class has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters = nn.ParameterList([nn.Parameter(ad.ones(2)), nn.Parameter(ad.ones(3))])
+        self.train = nn.Linear(1, 2)
+        self.mro = nn.Tanh()  # which is of the class's class
+
+
+@pytest.mark.parametrize("taken", [lambda m: m, copy.copy, copy.deepcopy])
+def test_what_the_class_has_comes_before_a_submodule_of_its_name(taken: Any) -> None:
+    m: Any = taken(Stacked())
+    assert [p.shape[0] for p in m.parameters()] == [2, 3, 2, 2]
+    assert names(m.named_children()) == list(m._modules) == ["parameters", "train", "mro"]
+    assert m.train(False) is m
+    assert not m._modules["train"].training
+    assert m.mro is m._modules["mro"]
+    assert "(parameters): ParameterList(" in repr(m)
+    state = m.state_dict()
+    assert list(state) == ["parameters.0", "parameters.1", "train.weight", "train.bias"]
+    m.load_state_dict({name: x + 1 for name, x in state.items()})
+    assert m._modules["parameters"][0].tolist() == [2.0, 2.0]
+    with pytest.raises(TypeError, match="cannot assign 'int' as child module 'train'"):
+        m.train = 3
+    m.train = None
+    assert names(m.named_children()) == ["parameters", "mro"]
+    m.train = nn.Linear(1, 3)
+    assert [p.shape[0] for p in m.parameters()] == [2, 3, 3, 3]
+    del m.train, m.parameters
+    assert len(list(m.parameters())) == 0
+    m.train = 3
+    assert m.train == 3
+
+
+def test_a_row_holds_a_module_of_a_methods_name() -> None:
+    row = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+    setattr(row, "append", nn.Linear(1, 4))  # noqa: B010 - no name that a type checker knows
+    assert len(row) == 3
+    assert row(ad.ones(1, 1)).shape == (1, 4)
+    assert row[2] is list(row)[2]
+    table = nn.ModuleDict()
+    setattr(table, "keys", nn.Tanh())  # noqa: B010
+    assert list(table.keys()) == ["keys"]
+    assert table.pop("keys").__class__ is nn.Tanh

@@ -19,6 +19,12 @@ from autodiff.func import functional_call
 @pytest.mark.parametrize(
     ("place", "names"),
     [
+        ("functional", "einsum norm split tensordot unique"),
+        ("serialization", "load save"),
+        ("__config__", "show"),
+        ("cuda.amp.grad_scaler", "GradScaler"),
+        ("cuda.amp.autocast_mode", "autocast"),
+        ("nn._reduction", "get_enum legacy_get_string legacy_get_enum"),
         ("utils.dlpack", "from_dlpack to_dlpack"),
         ("utils.hooks", "RemovableHandle"),
         ("utils.checkpoint", "set_checkpoint_early_stop get_device_states set_device_states"),
@@ -26,7 +32,7 @@ from autodiff.func import functional_call
         ("nn.parameter", "UninitializedParameter UninitializedBuffer is_lazy"),
         ("nn.utils.stateless", "functional_call"),
         ("nn.modules.batchnorm", "_BatchNorm"),
-        ("distributions.transforms", "StickBreakingTransform CatTransform ReshapeTransform"),
+        ("distributions.transforms", "StickBreakingTransform CatTransform _InverseTransform"),
         ("distributions.utils", "broadcast_all lazy_property vec_to_tril_matrix"),
         ("autograd.forward_ad", "dual_level make_dual unpack_dual"),
     ],
@@ -318,3 +324,18 @@ def test_batch_norms_of_all_processes_share_what_those_they_replace_have() -> No
     assert ad.equal(made[1][0].running_mean, other[1][0].running_mean)
     one = nn.BatchNorm2d(3)
     assert nn.SyncBatchNorm.convert_sync_batchnorm(one).running_var is one.running_var
+
+
+def test_reductions_have_numbers() -> None:
+    reduction = importlib.import_module("autodiff.nn._reduction")
+    assert [reduction.get_enum(name) for name in ("none", "mean", "sum")] == [0, 1, 2]
+    with pytest.raises(ValueError, match="median is not a valid value for reduction"):
+        reduction.get_enum("median")
+    for size_average, reduce, number in (
+        (None, None, 1),
+        (True, None, 1),
+        (False, None, 2),
+        (None, False, 0),
+    ):
+        with pytest.warns(UserWarning, match="will be deprecated"):
+            assert reduction.legacy_get_enum(size_average, reduce) == number

@@ -21,7 +21,6 @@ from autodiff.compiled.guards import Names
 from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
 from autodiff.compiled.recording import Recording, last
-from autodiff.compiled.reverse import leaves_of
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
@@ -340,7 +339,6 @@ class Compiled(functools.partial[Any]):
             outside = [live_node(x) for x in names.values() if isinstance(x, Tensor)]
             before = [r for r in self.found(key) if r.is_surpassed()]
             behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
-            beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
             given: list[Tensor] = []
             spec = flatten((args, kwargs), given)
             result = recorder.run(lambda: self.fn(*args, **kwargs))
@@ -349,7 +347,7 @@ class Compiled(functools.partial[Any]):
             try:
                 if not kept:
                     raise UnfitError("it changes a list or dict that it is given")
-                if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
+                if any(map(is_spent, behind)) or recorder.went_outside:
                     raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(
                     recorder, names, result, not self.check, self.reuse_outputs, before

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff.anomaly import _own, place, users_frame
@@ -120,6 +120,8 @@ class Recorder:
         self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
         self.caught = 0  # so many, up to the last after whose failure the function may go on
         self.events: list[Event] = []
+        self.outside = {node for node in map(live_node, inputs) if node and node.edges}
+        self.went_outside = False
         self.before: dict[AccumulateGrad, Any] = {}
         self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
         self.stepped: dict[Optimizer, bool] = {}  # or cleared gradients alone
@@ -183,6 +185,10 @@ class Recorder:
             self.strange.add(leaf)
             changes.count += 1
             self.count += 1
+
+    def walks(self, nodes: Iterable[Node]) -> None:
+        """A backward pass goes through these nodes."""
+        self.went_outside = self.went_outside or not self.outside.isdisjoint(nodes)
 
     def changed_somewhere(self) -> None:
         """A thread changed what may be relied on."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import amp
+from autodiff.places import also_at
 
 __all__ = ["GradScaler", "autocast"]
+
+also_at(__name__, "autocast_mode grad_scaler")
 
 
 class autocast(amp.autocast):  # noqa: N801 - PyTorch's name

@@ -85,7 +85,7 @@ class Transform:
     def inv(self) -> Any:
         """The inverse."""
         if self._inv is None:
-            self._inv = InverseTransform(self)
+            self._inv = _InverseTransform(self)
         return self._inv
 
     def with_cache(self, cache_size: int = 1) -> Any:
@@ -123,7 +123,7 @@ class Transform:
         return Size(shape)
 
 
-class InverseTransform(Transform):
+class _InverseTransform(Transform):
     """The inverse of a transform, which remembers for both."""
 
     def __init__(self, transform: Transform) -> None:

@@ -19,13 +19,13 @@ class Nested:
 
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]  # whether the state_dict holds it
-    _module_names: dict[str, None]
+    _module_names: dict[str, str]  # the attribute that holds the module: see Modules
 
     def named_children(self) -> NamedModules:
         """The direct submodules with their names, each once."""
         seen = set()
-        for name in self._module_names:
-            module = self.__dict__[name]
+        for name, held in self._module_names.items():
+            module = self.__dict__[held]
             if module is not None and module not in seen:
                 seen.add(module)
                 yield name, module
@@ -45,8 +45,8 @@ class Nested:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name in self._module_names:
-            module = self.__dict__[name]
+        for name, held in self._module_names.items():
+            module = self.__dict__[held]
             if module is not None:
                 path = f"{prefix}.{name}" if prefix else name
                 yield from module.named_modules(memo, path, remove_duplicate)

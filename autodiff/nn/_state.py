@@ -67,7 +67,6 @@ class Register(MutableMapping[str, Any], weakref.ref[Any]):
     __slots__ = ("kept",)  # the module, of those that are asked for by name
     kept: Module
     kind: str
-    new: Any = None  # what is known of a name that is set here
 
     @property
     def names(self) -> dict[str, Any]:
@@ -75,24 +74,31 @@ class Register(MutableMapping[str, Any], weakref.ref[Any]):
         found: dict[str, Any] = getattr(self(), self.kind, {})
         return found
 
-    def __getitem__(self, name: str) -> Any:
+    def new(self, name: str) -> Any:
+        """What is known of a name that is set here."""
+
+    def held(self, name: str) -> str:
+        """The attribute that holds what has the name."""
         if name not in self.names:
             raise KeyError(name)
-        return self().__dict__[name]
+        return name
+
+    def __getitem__(self, name: str) -> Any:
+        return self().__dict__[self.held(name)]
 
     def __setitem__(self, name: str, value: Any) -> None:
         module: Any = self()
-        names = self.names
-        if name not in names:
+        if name not in self.names:
             module._forget(name)
-            names[name] = self.new
-        module.__dict__[name] = value
+            self.names[name] = self.new(name)
+        module.__dict__[self.held(name)] = value
         changed_of(module)
 
     def __delitem__(self, name: str) -> None:
         module = self()
+        held = self.held(name)
         del self.names[name]
-        del module.__dict__[name]
+        del module.__dict__[held]
         changed_of(module)
 
     def refill(self, values: Mapping[str, Any]) -> None:
@@ -126,12 +132,24 @@ class Parameters(Register):
 class Buffers(Register):
     __slots__ = ()
     kind = "_buffer_names"
-    new = True
+
+    def new(self, name: str) -> bool:
+        return True
 
 
 class Modules(Register):
+    """The submodules: one whose name the class has is held by an attribute that none can ask for,
+    as the class's own comes first in PyTorch.
+    """
+
     __slots__ = ()
     kind = "_module_names"
+
+    def new(self, name: str) -> str:
+        return f".{name}" if any(name in vars(kind) for kind in type(self()).__mro__) else name
+
+    def held(self, name: str) -> str:
+        return self.names[name]  # type: ignore[no-any-return]
 
 
 REGISTERS: dict[str, type[Register]] = {
@@ -266,8 +284,7 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
     for hook in tuple(hooks.before_save.values()):
         hook(module, prefix, keep_vars)
     module._save_to_state_dict(destination, prefix, keep_vars)
-    for name in module._module_names:
-        child = module.__dict__[name]
+    for name, child in module._modules.items():
         if child is not None:
             child.state_dict(
                 destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
@@ -294,8 +311,7 @@ def load(
         if assign:
             local["assign_to_params_buffers"] = True
         module._load_from_state_dict(state, prefix, local, True, missing, unexpected_names, errors)
-        for name in module._module_names:
-            child = getattr(module, name)  # which may be a compiled one
+        for name, child in module._modules.items():
             if child is not None:
                 path = f"{prefix}{name}."
                 visit(child, {k: v for k, v in state.items() if k.startswith(path)}, path)

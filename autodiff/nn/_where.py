@@ -55,7 +55,7 @@ def _called(module: Any, frame: FrameType | None) -> str | None:
                     parts = (part for part, held in vars(value).items() if held is module)
                     part = next(parts, None)
                     if part is not None:
-                        return f"self.{part}"
+                        return f"self.{part.removeprefix('.')}"
         frame = frame.f_back
     return None
 

@@ -30,7 +30,7 @@ class _Row(Module):
         return len(self._module_names)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self.__dict__[name] for name in self._module_names])
+        return iter([self.__dict__[held] for held in self._module_names.values()])
 
     def _name_at(self, index: int) -> str:
         names = list(self._module_names)
@@ -51,7 +51,7 @@ class _Row(Module):
         """The module at a position; of a slice, the same container of those modules."""
         if isinstance(index, slice):
             return self._part(list(self._module_names)[index])
-        return self.__dict__[self._name_at(index)]
+        return self._modules[self._name_at(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._name_at(index), module)
@@ -114,12 +114,12 @@ class Sequential(_Row):
     def forward(self, input: Any) -> Any:
         """The modules' composition on `input`."""
         modules = self.__dict__
-        for name in self._module_names:
-            input = modules[name](input)
+        for held in self._module_names.values():
+            input = modules[held](input)
         return input
 
     def _part(self, names: Sequence[str]) -> Any:
-        return type(self)(OrderedDict((name, self.__dict__[name]) for name in names))
+        return type(self)(OrderedDict((name, self._modules[name]) for name in names))
 
     def extend(self: Chain, sequential: Iterable[Module]) -> Chain:
         """Add modules at the end."""
@@ -180,7 +180,7 @@ class ModuleList(_Row):
             self.extend(modules)
 
     def _part(self, names: Sequence[str]) -> Any:
-        return type(self)([self.__dict__[name] for name in names])
+        return type(self)([self._modules[name] for name in names])
 
     def extend(self: ListSelf, modules: Iterable[Module]) -> ListSelf:
         """Add modules at the end."""
@@ -230,9 +230,7 @@ class ModuleDict(Module):
             self.update(modules)
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self._module_names:
-            raise KeyError(key)
-        return self.__dict__[key]
+        return self._modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
@@ -333,4 +331,4 @@ class MLP(Sequential):
         super().__init__(*layers)
 
     def _part(self, names: Sequence[str]) -> Any:
-        return Sequential(OrderedDict((name, self.__dict__[name]) for name in names))
+        return Sequential(OrderedDict((name, self._modules[name]) for name in names))

@@ -120,8 +120,8 @@ class Module(Hooked, _state.Stateful, Convertible):
         names = self.__dict__.get("_module_names", {})
         self._check_name("module", name, names, f", got: {name}")
         module = registered("module", self, name, module)
-        self._module_names[name] = None
-        self.__dict__[name] = module
+        held = self._module_names.setdefault(name, name)  # a new one is no name of the class's
+        self.__dict__[held] = module
         changed_of(self)
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -132,13 +132,16 @@ class Module(Hooked, _state.Stateful, Convertible):
         """Drop an attribute from wherever it is."""
         values = self.__dict__
         values.pop(name, None)
-        for register in ("_parameter_names", "_buffer_names", "_module_names"):
+        values.pop(values["_module_names"].pop(name, None), None)
+        for register in ("_parameter_names", "_buffer_names"):
             values[register].pop(name, None)
         changed_of(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         values = self.__dict__
-        if value.__class__ in _PLAIN and name not in values:  # as most of what an __init__ sets
+        modules = values.get("_module_names", ())
+        if value.__class__ in _PLAIN and name not in values and name not in modules:
+            # as most of what an __init__ sets
             object.__setattr__(self, name, value)
             changed_of(self, name)
         elif isinstance(value, Parameter):
@@ -156,10 +159,11 @@ class Module(Hooked, _state.Stateful, Convertible):
             if isinstance(value, Buffer):
                 self.register_buffer(name, value.plain(), value.persistent)
                 return
+            if name in modules:
+                self._modules[name] = registered("module", self, name, value)
+                return
             if name in values.get("_buffer_names", ()):
                 value = registered("buffer", self, name, value)
-            elif name in values.get("_module_names", ()):
-                value = registered("module", self, name, value)
             was = values.get(name)
             object.__setattr__(self, name, value)
             if was is not value or value is None:  # which it may not have had
@@ -186,11 +190,12 @@ class Module(Hooked, _state.Stateful, Convertible):
             raise TypeError(f"cannot assign '{typename(value)}' {expected} expected)")
 
     def __delattr__(self, name: str) -> None:
-        try:
-            object.__delattr__(self, name)
-        except AttributeError:  # which says but the name before Python 3.11
-            kind = type(self).__name__
-            raise AttributeError(f"'{kind}' object has no attribute '{name}'") from None
+        if name not in self._module_names:
+            try:
+                object.__delattr__(self, name)
+            except AttributeError:  # which says but the name before Python 3.11
+                kind = type(self).__name__
+                raise AttributeError(f"'{kind}' object has no attribute '{name}'") from None
         self._forget(name)
 
     def __dir__(self) -> list[str]:
@@ -316,7 +321,8 @@ class Module(Hooked, _state.Stateful, Convertible):
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
         children = [
-            f"({name}): {indented(repr(self.__dict__[name]))}" for name in self._module_names
+            f"({name}): {indented(repr(self.__dict__[held]))}"
+            for name, held in self._module_names.items()
         ]
         head = self._get_name() + "("
         if len(lines) == 1 and not children:

@@ -43,21 +43,33 @@ def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     return found.to(d)
 
 
-def _maker(kind: str, d: dtype) -> Callable[..., Tensor]:
-    def make(*data: Any) -> Tensor:
-        return _made(d, data)
+class TensorType(type):
+    """What PyTorch's older types of tensors are: a call makes one of a dtype, whose all are."""
 
-    make.__name__ = make.__qualname__ = f"{kind}Tensor"
-    make.__doc__ = (
+    dtype: dtype
+
+    def __call__(cls, *data: Any, device: Any = None) -> Tensor:
+        check_device("new", device)
+        try:
+            return _made(cls.dtype, data)
+        except OverflowError as failure:
+            raise TypeError(f"new(): {failure}") from failure
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, Tensor) and x.dtype is cls.dtype
+
+
+def _type_of(kind: str, d: dtype) -> TensorType:
+    doc = (
         f"A tensor of {d.name}: of sizes, its elements not set, or of a sequence's elements.\n\n"
         f">>> ad.{kind}Tensor([1, 0]).dtype, ad.{kind}Tensor(2, 3).shape\n"
         f"({d!r}, torch.Size([2, 3]))"
     )
-    return make
+    return TensorType(f"{kind}Tensor", (), {"dtype": d, "__doc__": doc, "__module__": "autodiff"})
 
 
-MAKERS = {
-    f"{kind}Tensor": _maker(kind, d)
+TYPES = {
+    f"{kind}Tensor": _type_of(kind, d)
     for kind, d in zip(dtypes.SCALAR_NAMES, dtypes.ALL, strict=True)
 }
 

@@ -32,7 +32,12 @@ def unwrapped(function: Any) -> Any:
 
 def parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of what a function takes: by position, and at all."""
-    code = unwrapped(function).__code__
+    return _parameters(unwrapped(function))
+
+
+@functools.cache  # as a function may be given other code (replaced.py) before it is written
+def _parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    code = function.__code__
     n = code.co_argcount
     return code.co_varnames[:n], code.co_varnames[: n + code.co_kwonlyargcount]
 
