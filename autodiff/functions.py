@@ -23,7 +23,7 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power histc index_reduce ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
-diff slice_scatter logcumsumexp
+diff slice_scatter cumprod cumsum logcumsumexp
 addmm addmv addr addbmm baddbmm matmul mm bmm mv dot outer vdot cross kron chain_matmul
 """
 # The same of results of two tensors, or of one whose dtype out must have.

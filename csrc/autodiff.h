@@ -228,6 +228,9 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
 /* The result of up to four inputs, NULL where there are fewer, written to `out`. */
 int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
              const ad_tensor *w);
+/* The same to what has the result's shape and dtype, where operands have that shape, or are of none. What
+ * fails has written nothing, unless for want of memory. */
+int ad_pw_into(ad_op *op, ad_tensor *out, int n, const ad_tensor *const *in);
 /* The op of one index of the first dimension of all operands after another, the last first if `reverse`: a
  * step may read what those before it wrote, but not what it writes. */
 int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, int n_out,

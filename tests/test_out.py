@@ -45,3 +45,44 @@ def test_operands_that_want_gradients_are_refused(case: str) -> None:
         names["out"] = outs if found is results else outs[0]
         with pytest.raises(RuntimeError, match="support automatic differentiation"):
             eval(f"torch.{case[:-1]}, out=out)", names)
+
+
+@pytest.mark.parametrize("n", [0, 24, 20_000])  # 20,000: more than a shape's key holds
+def test_a_pointwise_result_is_written_where_it_goes(n: int) -> None:
+    x, y, z = ad.rand(n), ad.rand(n), ad.full((n,), 7.0)
+    at, version = z.data_ptr(), z._version
+    assert ad.add(x, y, out=z) is z
+    assert z._version == version + 1
+    assert z.data_ptr() == at
+    assert ad.equal(z, x + y)
+    assert ad.equal(ad.clamp(x, 0.25, 0.5, out=z), x.clamp(0.25, 0.5))
+    assert ad.equal(ad.mul(x, ad.tensor(3.0), out=z), x * 3)
+    truths = ad.empty(n, dtype=ad.bool)
+    assert ad.equal(ad.lt(x, y, out=truths), x < y)
+    expected = x - y
+    assert ad.sub(x, y, out=x) is x
+    assert ad.equal(x, expected)
+
+
+def test_what_is_not_plain_is_written_as_before() -> None:
+    x, y = ad.arange(6.0), ad.ones(6)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        ad.add(x[:-1], 1.0, out=x[1:])
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    whole = ad.zeros(2, 6)
+    assert ad.add(x, y, out=whole[1]).tolist() == [1, 2, 3, 4, 5, 6]
+    assert whole[1].tolist() == [1, 2, 3, 4, 5, 6]
+    assert ad.add(x.reshape(2, 3)[0], y[:3], out=ad.empty(3)).tolist() == [1, 2, 3]
+    with pytest.warns(UserWarning, match="resized"):
+        assert ad.add(ad.tensor(1.0), ad.tensor(2.0), out=ad.zeros(3)).shape == ()
+    wants = ad.ones(6, requires_grad=True)
+    for operands, out in (((wants, y), ad.empty(6)), ((x, y), wants)):
+        with pytest.raises(RuntimeError, match="automatic differentiation"):
+            ad.add(*operands, out=out)
+    with ad.no_grad():
+        assert ad.add(wants, y, out=wants).tolist() == [2.0] * 6
+    double = ad.empty(6, dtype=ad.float64)
+    assert ad.add(x, y, out=double).tolist() == [1, 2, 3, 4, 5, 6]
+    by = ad.tensor([2, 0, 3])
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        ad.floor_divide(ad.tensor([4, 4, 4]), by, out=by)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
+from autodiff.native import alike, plain, store
 from autodiff.node import mode
-from autodiff.ops.guard import Elsewhere, guarded
+from autodiff.ops.guard import PLAIN, Elsewhere, guarded
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
-from autodiff.ops.written import MISSING, parameters
+from autodiff.ops.written import parameters
 from autodiff.tensor import Tensor
 
 _OUT = frozenset(["out"])
@@ -37,8 +39,7 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
-        untold = type(out) is Tensor and _is_plain((out, *args)) and _is_plain(kwargs.values())
-        if not untold:
+        if not plain(PLAIN, out, args, kwargs):
             check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
         if makes:
             if kwargs.get("dtype") is None:
@@ -53,7 +54,15 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
             mode.autocast = autocast
         return put(name, out, y)
 
-    return write
+    told: Any = write
+    told.direct = {
+        "out_fits": alike if makes else plain,
+        "out_types": PLAIN - {dtype} if makes else PLAIN,
+        "out_mode": mode,
+        "out_store": store,
+        "out_put": partial(put, name),
+    }
+    return told  # type: ignore[no-any-return]
 
 
 def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[..., Any]:
@@ -128,24 +137,6 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     keywords = _OUT | _PLACES if writes else _PLACES
     more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
-
-
-def _is_plain(values: Iterable[Any]) -> bool:
-    """Whether arguments are tensors that no graph knows, lists of such, or none."""
-    for x in values:
-        kind = type(x)
-        if kind is Tensor:
-            if x._node is not None or x._base is not None:
-                return False
-        elif kind is list or kind is tuple:
-            if not _is_plain(x):
-                return False
-        elif kind not in _OTHERS:
-            return False
-    return True
-
-
-_OTHERS = frozenset([int, bool, float, dtype, type(None), type(MISSING)])
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:
