@@ -177,6 +177,9 @@ int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor 
  * are to have one dtype and, to be joined, as many dimensions. */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype);
 ad_tensor *ad_stack(int n, ad_tensor *const *xs, int64_t dim, int dtype);
+/* The same to what has the dtype of all and the result's shape, without gaps, and shares no memory with them.
+ * What fails has written nothing. */
+int ad_join_to(ad_tensor *y, int n, ad_tensor *const *xs, int64_t dim, int stacked);
 /* With the order reversed along dimensions, each named once. Here and for roll, -1 is the last one. */
 ad_tensor *ad_flip(const ad_tensor *x, int n, const int64_t *dims);
 /* Shifted along dimensions, around the ends; where dims is NULL, once, as one vector. */

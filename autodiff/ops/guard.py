@@ -242,7 +242,7 @@ def _told(
     }
     direct: dict[str, Any] = getattr(elsewhere, "direct", {})
     scope |= direct
-    return _lines(called, n, known, renamed, checks, bool(direct))
+    return _lines(called, n, known, renamed, checks, bool(direct), "out_into" in direct)
 
 
 def _lines(
@@ -252,6 +252,7 @@ def _lines(
     renamed: Iterable[tuple[str, str]],
     checks: Iterable[str],
     direct: bool,
+    into: bool,
 ) -> list[str]:
     """The text of what is written out."""
     given = ", ".join([*called[:n], *(f"{name}={name}" for name in known[n:])])
@@ -259,6 +260,7 @@ def _lines(
     unfit = " or ".join(["more", "len(rest) > 1", "out_mode.autocast is not None", *checks])
     to = [  # an `out`, as is mostly the case
         f"  if out_fits(out_types, rest['out'], {listed}) and not ({unfit}):",
+        *([f"   if out_into(rest['out'], {listed}): return rest['out']"] if into else ()),
         f"   try: _y = function({given})",
         "   except failures: pass",
         "   else: return rest['out'] if out_store(rest['out'], _y) else out_put(rest['out'], _y)",
@@ -269,7 +271,7 @@ def _lines(
         " if not keywords.isdisjoint(rest):",
         *(to if direct else ()),
         f"  rest |= {{{', '.join(f'{name!r}: {name}' for name in known[n:])}}}",
-        f"  return elsewhere(whole, [{', '.join(called[:n])}], rest)",
+        f"  return elsewhere(whole, [{', '.join([*called[:n], '*more'])}], rest)",
         f"if {' or '.join(['rest or more', *checks])}:",
         f" return otherwise([{listed}], more, rest)",
         f"try: return function({given})",

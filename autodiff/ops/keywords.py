@@ -21,16 +21,19 @@ _RARELY = ("memory_format", "layout", "pin_memory")
 _RARE, _PLACES = frozenset(_RARELY), frozenset(["device", *_RARELY])
 
 
-def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_out(
+    function: Callable[..., Any], into: Callable[..., bool] | None = None
+) -> Callable[..., Any]:
     """The function, guarded, with a keyword `out`: what its result is written to, and is.
 
     An `out` of another shape is made to fit; which dtypes it may have, `check_dtype` tells.
+    `into` writes to one, before the other arguments, if that is all there is to it.
     """
-    call = guarded(function, elsewhere=_writer(function), keywords=_OUT)
+    call = guarded(function, elsewhere=_writer(function, into), keywords=_OUT)
     return _more(call, out="Tensor | None")
 
 
-def _writer(function: Callable[..., Any]) -> Elsewhere:
+def _writer(function: Callable[..., Any], into: Callable[..., bool] | None = None) -> Elsewhere:
     """What a call with `out` is left to."""
     name = function.__name__
     makes = "dtype" in parameters(function)[1]
@@ -62,6 +65,8 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         "out_store": store,
         "out_put": partial(put, name),
     }
+    if into is not None:
+        told.direct["out_into"] = into
     return told  # type: ignore[no-any-return]
 
 
