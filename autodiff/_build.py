@@ -44,7 +44,8 @@ def declarations() -> str:
         'extern "Python" void ad_tape_notice(int);',
         "int ad_held_start(intptr_t list);",
         "int ad_slots_start(intptr_t list);",
-        "int ad_quick(ad_op *op, int plain, intptr_t list);",
+        "int ad_quick(ad_op *op, int how, intptr_t list);",
+        "int ad_stored(intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
@@ -82,7 +83,7 @@ def make_builder() -> cffi.FFI:
         "autodiff._native",
         "\n".join(
             f'#include "{name}.h"'
-            for name in ("autodiff", "held", "slots", "quick", "gil", "capsule")
+            for name in ("autodiff", "held", "slots", "quick", "stored", "gil", "capsule")
         ),
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),

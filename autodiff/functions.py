@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import anomaly
 from autodiff.methods import METHODS
-from autodiff.ops import arithmetic, copies, everyday, matrix_names, typed, views
+from autodiff.ops import arithmetic, copies, everyday, join, matrix_names, typed, views
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
 from autodiff.ops.table import ALIASES, BOTH, members
@@ -23,7 +23,7 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power histc index_reduce ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
-diff slice_scatter logcumsumexp
+diff slice_scatter cumprod cumsum logcumsumexp
 addmm addmv addr addbmm baddbmm matmul mm bmm mv dot outer vdot cross kron chain_matmul
 """
 # The same of results of two tensors, or of one whose dtype out must have.
@@ -49,6 +49,8 @@ def _table() -> dict[str, Callable[..., Any]]:
     forms = {
         **dict.fromkeys(_WITH_OUT.split(), with_out),
         **dict.fromkeys(_WITH_OUTS.split(), with_outs),
+        "cat": partial(with_out, into=join.cat_to),
+        "stack": partial(with_out, into=join.stack_to),
         **{name: partial(placed, writes=name in _WITH_OUT.split()) for name in _MAKERS.split()},
     }
     table = {**arithmetic.UNARY, **arithmetic.BINARY}

@@ -135,16 +135,27 @@ def filler(of: type[Any]) -> Callable[[Any], Any]:
     return filled
 
 
-def quick(native: Any, numbers: Any, plain: bool = False) -> Callable[..., Any]:
+ANY, PLAIN, TO = 0, 1, 2  # how
+
+
+def quick(native: Any, numbers: Any, how: int = ANY) -> Callable[..., Any]:
     """What calls a pointwise op on tensors, and on what `numbers` has of each type for one: a
-    tensor whose `_node` has a bit for each operand that has a node (none may, if `plain`), or None
-    where there is more to it.
+    tensor whose `_node` has a bit for each operand that has a node (none may, if PLAIN), or None
+    where there is more to it. TO: what it writes to, of the result's shape and dtype, comes first.
     """
     told: list[Any] = [native, numbers]
-    if not lib.ad_quick(native, plain, id(told)):
+    if not lib.ad_quick(native, how, id(told)):
         return told[2]  # type: ignore[no-any-return]
     return lambda *xs: None
 
+
+_stored: list[Callable[..., bool]] = []
+if lib.ad_stored(id(_stored)):
+    _stored = [lambda *given: False] * 3
+plain, alike, store = _stored
+"""Of types, an `out` and arguments: whether all are tensors that no graph knows, lists of such, or
+of these types; and all of one dtype of floats. Of an `out` and a result: whether that was written.
+"""
 
 _base: list[Any] = []
 Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]

@@ -177,6 +177,9 @@ int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor 
  * are to have one dtype and, to be joined, as many dimensions. */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype);
 ad_tensor *ad_stack(int n, ad_tensor *const *xs, int64_t dim, int dtype);
+/* The same to what has the dtype of all and the result's shape, without gaps, and shares no memory with them.
+ * What fails has written nothing. */
+int ad_join_to(ad_tensor *y, int n, ad_tensor *const *xs, int64_t dim, int stacked);
 /* With the order reversed along dimensions, each named once. Here and for roll, -1 is the last one. */
 ad_tensor *ad_flip(const ad_tensor *x, int n, const int64_t *dims);
 /* Shifted along dimensions, around the ends; where dims is NULL, once, as one vector. */
@@ -228,6 +231,9 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
 /* The result of up to four inputs, NULL where there are fewer, written to `out`. */
 int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
              const ad_tensor *w);
+/* The same to what has the result's shape and dtype, where operands have that shape, or are of none. What
+ * fails has written nothing, unless for want of memory. */
+int ad_pw_into(ad_op *op, ad_tensor *out, int n, const ad_tensor *const *in);
 /* The op of one index of the first dimension of all operands after another, the last first if `reverse`: a
  * step may read what those before it wrote, but not what it writes. */
 int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, int n_out,

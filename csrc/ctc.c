@@ -1,4 +1,5 @@
 /* ctc.c: the states that the alignments of sequences to their labels go through. */
+#include <math.h>
 #include "tape.h"
 
 #if defined(__GNUC__) && !defined(__clang__) /* as in grid_sample.c */
@@ -97,4 +98,79 @@ int ad_ctc_states(const ad_tensor *targets, const ad_tensor *times, const ad_ten
         out[i] = NULL;
     }
     return ad_error(NULL);
+}
+
+/* ---- the recursion: states (2 + width, n) of each step, of which two in front are impossible ---- */
+
+#define NEVER (-1e30) /* the logarithm of a probability of nothing; finite, so that differences are 0 */
+#define LEAST (-80)   /* below it a power of e adds nothing, and takes longer */
+enum { BLOCK = 512, COST = 10 };
+
+typedef struct {
+    const ad_tensor *x;
+    const int64_t *row;
+    const char *skips, *there;
+    char *scores, *states;
+    int64_t step, n, row_size; /* row_size: of the states of a step, but those two */
+    bool failed;
+} chart;
+
+#define T float
+#define TYPE AD_f32
+#define NAME(name) name##_f32
+#include "kernels/ctc_type.h"
+#undef T
+#undef TYPE
+#undef NAME
+#define T double
+#define TYPE AD_f64
+#define NAME(name) name##_f64
+#include "kernels/ctc_type.h"
+#undef T
+#undef TYPE
+#undef NAME
+
+static int run_chart(const ad_call *c) {
+    const ad_tensor *x = ad_in(c, 0), *ends = ad_in(c, 4);
+    const bool single = x->dtype == AD_float32;
+    const int64_t steps = x->shape[0], n = x->shape[1];
+    chart k = {.x = x,
+               .row = integers_of(ad_in(c, 1)),
+               .skips = ad_in(c, 2)->data,
+               .there = ad_in(c, 3)->data,
+               .scores = ad_out(c, 1)->data,
+               .states = ad_out(c, 2)->data,
+               .n = n,
+               .row_size = ad_in(c, 1)->numel};
+    (single ? begin_f32 : begin_f64)(&k, steps);
+    for (; k.step < steps && !k.failed; k.step++)
+        ad_parallel_for((k.row_size + BLOCK - 1) / BLOCK, k.row_size * COST,
+                        single ? advance_f32 : advance_f64, &k);
+    void *losses = ad_out(c, 0)->data;
+    if (k.failed ||
+        !(single ? end_f32(&k, integers_of(ends), losses) : end_f64(&k, integers_of(ends), losses)))
+        return ad_fail(AD_BAD_INDEX, 0, 2, x->shape[2]);
+    return AD_OK;
+}
+
+static bool is_of(const ad_tensor *x, int dtype, int ndim, const int64_t *shape) {
+    return x->dtype == dtype && x->contiguous && x->ndim == ndim &&
+           !memcmp(x->shape, shape, sizeof *shape * (size_t)ndim);
+}
+
+ad_tensor *ad_ctc_chart(const ad_tensor *x, const ad_tensor *row, const ad_tensor *skips,
+                        const ad_tensor *there, const ad_tensor *ends) {
+    if (x->dtype != AD_float32 && x->dtype != AD_float64) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (x->ndim != 3 || row->ndim != 2) return ad_fail_null(AD_BAD_DIM, x->ndim, 3, 0);
+    const int64_t n = x->shape[1], shape[] = {x->shape[0], row->shape[0], n};
+    if (!n || !shape[1] || !is_of(row, AD_int64, 2, shape + 1) || !is_of(skips, AD_bool, 2, shape + 1) ||
+        !is_of(there, AD_bool, 3, shape) || !is_of(ends, AD_int64, 2, (const int64_t[]){2, n}))
+        return ad_fail_null(AD_BAD_SHAPE, 0, 0, 0);
+    ad_tensor *const out[] = {ad_make(x->dtype, 1, &n), ad_make(x->dtype, 3, shape),
+                              ad_make(x->dtype, 3, (const int64_t[]){shape[0] + 1, shape[1] + 2, n})};
+    const ad_tensor *const operands[] = {out[0], out[1], out[2], x, row, skips, there, ends};
+    const ad_call c = {run_chart, "ctc_chart", 3, 5, .x = operands, .picks = true};
+    if (out[0] && out[1] && out[2] && !ad_do(&c)) return ad_several(3, out);
+    for (int i = 0; i < 3; i++) ad_free(out[i]);
+    return NULL;
 }

@@ -151,32 +151,62 @@ static int stack_shape(int n, ad_tensor *const *xs, int64_t dim, int64_t *shape,
     return first->ndim + 1;
 }
 
+/* The same of either; `dtype` becomes that of the result. */
+static int shape_of(int n, ad_tensor *const *xs, int64_t dim, int *dtype, int64_t *shape, joint *at) {
+    if (n < 1) return ad_fail(AD_BAD_ARG, n, 0, 0), -1;
+    const bool alike = *dtype == -1;
+    if (alike) *dtype = xs[0]->dtype;
+    if (!ad_valid_dtype(*dtype)) return ad_fail(AD_BAD_DTYPE, *dtype, 0, 0), -1;
+    for (int i = 0; i < n; i++)
+        if (alike && xs[i]->dtype != *dtype) return ad_fail(AD_BAD_DTYPE, xs[i]->dtype, 0, 0), -1;
+    return at->stacked ? stack_shape(n, xs, dim, shape, &at->dim)
+                       : cat_shape(n, xs, dim, alike, shape, &at->dim);
+}
+
+static int join(ad_tensor *y, int n, ad_tensor *const *xs, const joint *at, ad_run_fn *run) {
+    const ad_tensor *few[FEW + 1], **x = n <= FEW ? few : ad_alloc(sizeof *x * ((size_t)n + 1));
+    if (!x) return ad_error(NULL);
+    x[0] = y;
+    memcpy(x + 1, xs, sizeof *x * (size_t)n);
+    const char *name = at->stacked ? "stack" : "cat";
+    const int status = ad_do(&(ad_call){run, name, 1, n, .x = x, .numbers = at, .n_bytes = sizeof *at});
+    if (x != few) ad_dealloc(x);
+    return status;
+}
+
 static ad_tensor *joined(int n, ad_tensor *const *xs, int64_t dim, int dtype, bool stacked) {
     int64_t shape[AD_MAX_DIMS];
     joint at = {.stacked = stacked};
-    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
-    const bool alike = dtype == -1;
-    if (alike) dtype = xs[0]->dtype;
-    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
-    for (int i = 0; i < n; i++)
-        if (alike && xs[i]->dtype != dtype) return ad_fail_null(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
-    const int ndim =
-        stacked ? stack_shape(n, xs, dim, shape, &at.dim) : cat_shape(n, xs, dim, alike, shape, &at.dim);
+    const int ndim = shape_of(n, xs, dim, &dtype, shape, &at);
     ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
     if (!y || !y->numel) return y;
-    const ad_tensor *few[FEW + 1], **x = n <= FEW ? few : ad_alloc(sizeof *x * ((size_t)n + 1));
-    if (!x) {
+    if (join(y, n, xs, &at, run_join)) {
         ad_free(y);
         return NULL;
     }
-    x[0] = y;
-    memcpy(x + 1, xs, sizeof *x * (size_t)n);
-    const char *name = stacked ? "stack" : "cat";
-    y = ad_done(&(ad_call){run_join, name, 1, n, .x = x, .numbers = &at, .n_bytes = sizeof at}, y);
-    if (x != few) ad_dealloc(x);
     bool last = !stacked;
     for (int i = 0; i < n && last; i++) last = ad_is_channels_last(xs[i]);
     return ad_channels_last(y, last);
+}
+
+static int run_join_to(const ad_call *c) {
+    const int status = run_join(c);
+    if (!status) ad_wrote(ad_out(c, 0), AD_BY_COPY);
+    return status;
+}
+
+int ad_join_to(ad_tensor *y, int n, ad_tensor *const *xs, int64_t dim, int stacked) {
+    int64_t shape[AD_MAX_DIMS];
+    joint at = {.stacked = stacked != 0};
+    int dtype = -1;
+    const int ndim = shape_of(n, xs, dim, &dtype, shape, &at);
+    if (ndim < 0 || ad_check_writable(y)) return ad_error(NULL);
+    if (dtype != y->dtype) return ad_fail(AD_BAD_DTYPE, y->dtype, 0, 0);
+    if (!y->contiguous || ndim != y->ndim || memcmp(shape, y->shape, sizeof *shape * (size_t)ndim))
+        return ad_fail(AD_BAD_SHAPE, y->ndim, ndim, 0);
+    for (int i = 0; i < n; i++)
+        if (ad_may_overlap(xs[i], y)) return ad_fail(AD_OVERLAP, 0, 0, 0);
+    return y->numel ? join(y, n, xs, &at, run_join_to) : AD_OK;
 }
 
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype) {

@@ -83,6 +83,21 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out, ad_tensor 
     return p ? ad_run(p, in, out) : AD_NO_VARIANT;
 }
 
+int ad_pw_into(ad_op *op, ad_tensor *out, int n, const ad_tensor *const *in) {
+    if (n != op->n_in || op->n_out != 1) return ad_fail(AD_BAD_ARG, n, op->n_out, 0);
+    bool shaped = false;
+    for (int i = 0; i < n; i++) {
+        const bool alike = ad_same_shape(in[i], out);
+        if (!alike && in[i]->ndim) return ad_fail(AD_BAD_SHAPE, i, 0, 0);
+        shaped |= alike;
+    }
+    if (!shaped) return ad_fail(AD_BAD_SHAPE, 0, 0, 0);
+    const ad_program *p = find(op, n, in);
+    if (!p) return AD_NO_VARIANT;
+    if (p->out_dtypes[0] != out->dtype || p->divides) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    return ad_run(p, in, &out);
+}
+
 int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
              const ad_tensor *w) {
     const ad_tensor *const in[] = {x, y, z, w};

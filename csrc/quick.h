@@ -101,16 +101,37 @@ static PyObject *quick_any(PyObject *self, PyObject *const *given, Py_ssize_t n)
 static PyObject *quick_plain(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     return quick(self, given, n, true);
 }
+
+/* The same to what is given first, no view, which is given back: nothing may have a node. */
+static PyObject *quick_to(PyObject *self, PyObject *const *given, Py_ssize_t n) {
+    if (n < 2 || n > QUICK_MOST + 1 || Py_TYPE(given[0]) != tensor_type) return nothing();
+    if (((const ad_slots *)given[0])->slot[BASE] != Py_None) return nothing();
+    PyObject *held[QUICK_MOST + 1];
+    const ad_tensor *x[QUICK_MOST + 1];
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const ad_slots *const of = operand_of(given[i], i > 1);
+        if (!(held[i] = settled(of)) || of->slot[NODE] != Py_None) return nothing();
+        x[i] = held_by(held[i]);
+    }
+    for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]);
+    const int failed = ad_pw_into(PyCapsule_GetPointer(self, NULL), held_by(held[0]), (int)n - 1, x + 1);
+    for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
+    if (failed == AD_NO_MEMORY) return PyErr_NoMemory(); /* an operand may be written over in part */
+    if (failed) return nothing();
+    Py_INCREF(given[0]);
+    return given[0];
+}
 static PyMethodDef quick_functions[] = {
     {"quick", (PyCFunction)(void (*)(void))quick_any, METH_FASTCALL, NULL},
     {"quick", (PyCFunction)(void (*)(void))quick_plain, METH_FASTCALL, NULL},
+    {"quick", (PyCFunction)(void (*)(void))quick_to, METH_FASTCALL, NULL},
 };
 
 static void let_owner_go(PyObject *capsule) { Py_XDECREF((PyObject *)PyCapsule_GetContext(capsule)); }
 
-/* Appends the function that calls an op to a list, where the object that owns it is, and after it what
+/* Appends the function that calls an op so to a list, where the object that owns it is, and after it what
  * numbers are tensors. */
-static int ad_quick(ad_op *op, int plain, intptr_t list) {
+static int ad_quick(ad_op *op, int how, intptr_t list) {
     PyObject *const told = (PyObject *)list, *const owner = PyList_GetItem(told, 0);
     if (!numbers) Py_XINCREF(numbers = PyList_GetItem(told, 1));
     PyObject *const self = owner ? PyCapsule_New(op, NULL, let_owner_go) : NULL;
@@ -118,7 +139,7 @@ static int ad_quick(ad_op *op, int plain, intptr_t list) {
     if (self) {
         Py_INCREF(owner);
         PyCapsule_SetContext(self, owner);
-        made = PyCFunction_New(&quick_functions[plain != 0], self);
+        made = PyCFunction_New(&quick_functions[how], self);
     }
     const int failed = !made || PyList_Append(told, made);
     Py_XDECREF(made);
@@ -127,8 +148,8 @@ static int ad_quick(ad_op *op, int plain, intptr_t list) {
     return failed;
 }
 #else
-static int ad_quick(ad_op *op, int plain, intptr_t list) {
-    (void)op, (void)plain, (void)list;
+static int ad_quick(ad_op *op, int how, intptr_t list) {
+    (void)op, (void)how, (void)list;
     return AD_BAD_ARG;
 }
 #endif

@@ -152,6 +152,42 @@ def test_a_label_that_cannot_be_costs_ctc_its_alignments() -> None:
             assert x.grad[..., 0].isnan().all()
 
 
+def test_what_the_recursion_of_ctc_refuses() -> None:
+    x, row = ad.rand(3, 2, 4), ad.tensor([[0, 0], [3, 1], [0, 0]])
+    skips, there = ad.ones(3, 2, dtype=ad.bool), ad.ones(3, 3, 2, dtype=ad.bool)
+    good = [x, row, skips, there, ad.tensor([[3, 3], [4, 4]])]
+    assert lib.ad_ctc_chart(*[a._p for a in good])
+    assert [lib.ad_next().shape[0] for _ in range(2)] == [4, 3][::-1]
+    for at, wrong in (
+        (0, x.half()), (0, x[0]), (0, x[:, :0]), (1, row[:2]), (1, row + 1), (1, row - 1),
+        (1, row.int()), (2, skips[:2]), (2, row), (3, there[:2]), (4, ad.tensor([[3, 3], [4, 5]])),
+        (4, ad.tensor([[-1, 3], [4, 4]])), (4, ad.tensor([3, 3])), (1, row[:0]),
+    ):  # fmt: skip
+        given = [*good[:at], wrong, *good[at + 1 :]]
+        assert not lib.ad_ctc_chart(*[a._p for a in given]), (at, wrong)
+        take_failure()
+    for d in (ad.float16, ad.bfloat16, ad.int64):
+        with pytest.raises(NotImplementedError, match="ctc_loss_cpu"):
+            F.ctc_loss(x.to(d), ad.tensor([[1], [2]]), (3, 3), (1, 1))
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_ctc_of_many_is_that_of_each(dtype: ad.dtype) -> None:
+    """Blocks of states, in any layout, as one sequence alone."""
+    x = ad.randn(9, 130, 5, dtype=dtype).log_softmax(2)
+    targets, sizes = ad.randint(1, 5, (130, 4)), ad.randint(0, 5, (130,))
+    times = ad.randint(4, 10, (130,))
+    found = F.ctc_loss(x, targets, times, sizes, reduction="none")
+    across = x.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    assert ad.equal(F.ctc_loss(across, targets, times, sizes, reduction="none"), found)
+    for i in (0, 56, 57, 129):
+        alone = F.ctc_loss(
+            x[:, i : i + 1], targets[i : i + 1], times[i : i + 1], sizes[i : i + 1],
+            reduction="none",
+        )  # fmt: skip
+        assert ad.equal(alone[0], found[i])
+
+
 def test_what_the_states_of_ctc_refuse() -> None:
     """Of operands that Python would not give, too; nothing is made then."""
     labels, times, sizes = ad.tensor([[1, 2]]), ad.tensor([3]), ad.tensor([2])

@@ -9,7 +9,6 @@ from typing import Any
 
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
-from autodiff.native import lib
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
@@ -31,6 +30,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
                 break
         else:
             return op.call(*args)
+    elif (y := op.to(out, *args)) is not None:
+        return y
     tensors: list[Tensor] = []
     for arg in args:
         x = arg if type(arg) is Tensor else operand(arg)
@@ -45,9 +46,6 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         raise _no_tensor(op, args, 0)
     if out is None:
         return op.call(*tensors)
-    if op.differentiable and _takes(out, tensors):
-        op.write(out, tensors)
-        return out
     check_out(op.name, out, *(tensors if op.differentiable else ()))
     if _converts(op, out, tensors):
         return put(op.name, out, op.call(*tensors))
@@ -59,23 +57,6 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
                 out = fit(op.name, out, shape or ())
             break
     return op.into(out, tensors)
-
-
-def _takes(out: Tensor, tensors: list[Tensor]) -> bool:
-    """Whether all have one shape and dtype, but for numbers, and nothing is recorded."""
-    if type(out) is not Tensor or out._node is not None or out._base is not None:
-        return False
-    q = out._p
-    d, key = q.dtype, _shape_key(q)
-    if not key or d < dtypes.FIRST_FLOAT:
-        return False
-    for x in tensors:
-        p = x._p
-        if x._node is not None or x._base is not None:
-            return False
-        if not p.number and (p.dtype != d or _shape_key(p) != key):
-            return False
-    return True
 
 
 def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
@@ -91,7 +72,6 @@ def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
 
 
 _BOOL = dtypes.bool.code
-_shape_key = lib.ad_shape_key
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

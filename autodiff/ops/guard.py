@@ -36,6 +36,7 @@ _NUMPY = {
     "indices": "indices_or_sections",
 }
 
+PLAIN = frozenset([int, bool, float, dtype, type(None), type(MISSING)])  # of no graph
 _OFTEN = {"axis": "dim", "keepdims": "keepdim"}  # which are taken without another call
 
 Elsewhere = Callable[[Callable[..., Any], Sequence[Any], dict[str, Any]], Any]
@@ -53,7 +54,8 @@ def guarded(
     It takes NumPy's names, too (`axis` for `dim`). A method that takes nothing but its own tensor
     and plain arguments is left alone, but for flags and those names (unless more must be given
     after `dim`). A call with one of the `keywords` is left to `elsewhere(call, args, kwargs)`,
-    which takes them away and calls again.
+    which takes them away and calls again;
+    what calls mostly need of it is named in its `direct`.
     """
     names, known = parameters(function)
     flags = {} if hasattr(function, "strict") else _flags_of(function, known, len(names))
@@ -238,7 +240,9 @@ def _told(
         "failed": rest.failed,
         "failures": (OverflowError,) if alone else (AttributeError, TypeError, OverflowError),
     }
-    return _lines(called, n, known, renamed, checks)
+    direct: dict[str, Any] = getattr(elsewhere, "direct", {})
+    scope |= direct
+    return _lines(called, n, known, renamed, checks, bool(direct), "out_into" in direct)
 
 
 def _lines(
@@ -247,19 +251,31 @@ def _lines(
     known: Sequence[str],
     renamed: Iterable[tuple[str, str]],
     checks: Iterable[str],
+    direct: bool,
+    into: bool,
 ) -> list[str]:
     """The text of what is written out."""
     given = ", ".join([*called[:n], *(f"{name}={name}" for name in known[n:])])
+    listed = ", ".join(called)
+    unfit = " or ".join(["more", "len(rest) > 1", "out_mode.autocast is not None", *checks])
+    to = [  # an `out`, as is mostly the case
+        f"  if out_fits(out_types, rest['out'], {listed}) and not ({unfit}):",
+        *([f"   if out_into(rest['out'], {listed}): return rest['out']"] if into else ()),
+        f"   try: _y = function({given})",
+        "   except failures: pass",
+        "   else: return rest['out'] if out_store(rest['out'], _y) else out_put(rest['out'], _y)",
+    ]
     return [
         "if rest:",
         *(f" if {x} is no_{name}: {x} = rest.pop({name!r}, {x})" for x, name in renamed),
         " if not keywords.isdisjoint(rest):",
+        *(to if direct else ()),
         f"  rest |= {{{', '.join(f'{name!r}: {name}' for name in known[n:])}}}",
-        f"  return elsewhere(whole, [{', '.join(called[:n])}], rest)",
+        f"  return elsewhere(whole, [{', '.join([*called[:n], '*more'])}], rest)",
         f"if {' or '.join(['rest or more', *checks])}:",
-        f" return otherwise([{', '.join(called)}], more, rest)",
+        f" return otherwise([{listed}], more, rest)",
         f"try: return function({given})",
-        f"except failures as failure: return failed(failure, [{', '.join(called)}])",
+        f"except failures as failure: return failed(failure, [{listed}])",
     ]
 
 

@@ -80,6 +80,23 @@ def joined(given: Sequence[Any], dim: int) -> Tensor | None:
     return _cat.result_of(given, p, (d, dtype.code, sizes))
 
 
+def cat_to(out: Tensor, tensors: Sequence[Tensor], dim: int) -> bool:
+    """Whether plain tensors were joined where the result is to be, without another of it."""
+    return _join_to(out, tensors, dim, False)
+
+
+def stack_to(out: Tensor, tensors: Sequence[Tensor], dim: int) -> bool:
+    """The same along a new dimension."""
+    return _join_to(out, tensors, dim, True)
+
+
+def _join_to(out: Tensor, tensors: Sequence[Tensor], dim: int, stacked: bool) -> bool:
+    try:
+        return not lib.ad_join_to(out._p, len(tensors), [x._p for x in tensors], dim, stacked)
+    except (AttributeError, TypeError, OverflowError):
+        return False
+
+
 def _cat_any(given: list[Tensor], dim: int) -> Tensor:
     """The same of tensors of several dtypes, or of empty ones; words what is wrong."""
     if not given:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
+from autodiff.native import alike, plain, store
 from autodiff.node import mode
-from autodiff.ops.guard import Elsewhere, guarded
+from autodiff.ops.guard import PLAIN, Elsewhere, guarded
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
-from autodiff.ops.written import MISSING, parameters
+from autodiff.ops.written import parameters
 from autodiff.tensor import Tensor
 
 _OUT = frozenset(["out"])
@@ -19,16 +21,19 @@ _RARELY = ("memory_format", "layout", "pin_memory")
 _RARE, _PLACES = frozenset(_RARELY), frozenset(["device", *_RARELY])
 
 
-def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_out(
+    function: Callable[..., Any], into: Callable[..., bool] | None = None
+) -> Callable[..., Any]:
     """The function, guarded, with a keyword `out`: what its result is written to, and is.
 
     An `out` of another shape is made to fit; which dtypes it may have, `check_dtype` tells.
+    `into` writes to one, before the other arguments, if that is all there is to it.
     """
-    call = guarded(function, elsewhere=_writer(function), keywords=_OUT)
+    call = guarded(function, elsewhere=_writer(function, into), keywords=_OUT)
     return _more(call, out="Tensor | None")
 
 
-def _writer(function: Callable[..., Any]) -> Elsewhere:
+def _writer(function: Callable[..., Any], into: Callable[..., bool] | None = None) -> Elsewhere:
     """What a call with `out` is left to."""
     name = function.__name__
     makes = "dtype" in parameters(function)[1]
@@ -37,8 +42,7 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
-        untold = type(out) is Tensor and _is_plain((out, *args)) and _is_plain(kwargs.values())
-        if not untold:
+        if not plain(PLAIN, out, args, kwargs):
             check_out(name, out, *_tensors(args), *_tensors(kwargs.values()))
         if makes:
             if kwargs.get("dtype") is None:
@@ -53,7 +57,17 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
             mode.autocast = autocast
         return put(name, out, y)
 
-    return write
+    told: Any = write
+    told.direct = {
+        "out_fits": alike if makes else plain,
+        "out_types": PLAIN - {dtype} if makes else PLAIN,
+        "out_mode": mode,
+        "out_store": store,
+        "out_put": partial(put, name),
+    }
+    if into is not None:
+        told.direct["out_into"] = into
+    return told  # type: ignore[no-any-return]
 
 
 def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[..., Any]:
@@ -128,24 +142,6 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
     keywords = _OUT | _PLACES if writes else _PLACES
     more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
     return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
-
-
-def _is_plain(values: Iterable[Any]) -> bool:
-    """Whether arguments are tensors that no graph knows, lists of such, or none."""
-    for x in values:
-        kind = type(x)
-        if kind is Tensor:
-            if x._node is not None or x._base is not None:
-                return False
-        elif kind is list or kind is tuple:
-            if not _is_plain(x):
-                return False
-        elif kind not in _OTHERS:
-            return False
-    return True
-
-
-_OTHERS = frozenset([int, bool, float, dtype, type(None), type(MISSING)])
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

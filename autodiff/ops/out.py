@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from autodiff.anomaly import warn
 from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
-from autodiff.native import lib, take_failure
+from autodiff.native import store
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import is_untold
 from autodiff.ops.create import renewed
 from autodiff.ops.guard import must_be
 from autodiff.tensor import Tensor
@@ -19,7 +18,6 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
 
-_shape_key = lib.ad_shape_key
 # An `out` of these must have the result's very dtype; of others one that it can be cast to.
 _VERY = """
 abs addbmm addmm addmv alias_copy all amax amin any argmax argmin argsort as_strided_copy baddbmm
@@ -96,11 +94,8 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
 
 def put(function: str, out: Tensor, y: Tensor) -> Tensor:
     """`out`, with y written to it, made to fit and converted."""
-    p, q = out._p, y._p
-    if is_untold(out, y) and p.dtype == q.dtype and _shape_key(p) == _shape_key(q) != 0:
-        if not lib.ad_copy(p, q):  # as is mostly the case
-            return out
-        take_failure()  # to be met again
+    if store(out, y):  # as is mostly the case
+        return out
     check_dtype(function, out, y.dtype)
     with no_grad():
         return copy_(fit(function, out, y.shape), y)

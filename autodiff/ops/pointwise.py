@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import compile_program
 from autodiff.native import (
     NULL,
+    TO,
     describe,
     descriptors,
     error,
@@ -20,6 +22,7 @@ from autodiff.native import (
     hold,
     lib,
     op_number,
+    quick,
     take_failure,
 )
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
@@ -27,7 +30,7 @@ from autodiff.ops.base import backward_name
 from autodiff.ops.calls import caller
 from autodiff.ops.derive import Derived, derive, grad_name_of, in_pieces
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.numbers import number
+from autodiff.ops.numbers import number, numbers
 from autodiff.ops.pointwise_node import (
     BOTH,
     FIRST,
@@ -176,6 +179,11 @@ class PointwiseOp:
         """The result of a call that failed natively for want of a variant; raises otherwise."""
         self.specialise(take_failure(), tensors)
         return self.run(tensors)
+
+    @functools.cached_property
+    def to(self) -> Callable[..., Tensor | None]:
+        """Of what to write the result to, and operands: that, if nothing else is to be seen to."""
+        return quick(self.native, numbers, TO)
 
     def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Write the result over `out`, an in-place write if it is one of the inputs."""

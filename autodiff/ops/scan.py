@@ -20,7 +20,7 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
-from autodiff.ops.out import asked, check_out, written, written_all
+from autodiff.ops.out import written_all
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
@@ -74,29 +74,21 @@ def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor
 _cumprod: Op = Op("cumprod", lib.ad_cumprod, _cumprod_rule, saves=(0, OUTPUT), shaped=False)
 
 
-def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> Tensor:
-    """Of integers in int64, whatever dtype the result has: `out`'s, if there is one."""
+def _folded(op: Op, x: Tensor, at: int, d: dtype | None) -> Tensor:
+    """Of integers in int64, whatever dtype the result has."""
     args = (at, False) if op is _cumsum or not x.ndim else (at,)
     op = op if x.ndim else _cumsum
-    if out is not None:
-        check_out(op.name, out, x)
-        asked(op.name, d, out)
-        d = out.dtype
     if d is dtypes.bool:
         raise NotImplementedError(f"\"{op.name}_out_cpu\" not implemented for 'Bool'")
     if d is None and x.is_floating_point():
-        y = op(x, *args)
-    elif d is not None and d.is_floating_point:
-        y = op(to_dtype(x, d), *args)
-    else:
-        y = op(to_dtype(to_dtype(x, dtypes.int64 if d is None else d), dtypes.int64), *args)
-        y = y if d is None else to_dtype(y, d)
-    return written(op.name, out, y, x)
+        return op(x, *args)
+    if d is not None and d.is_floating_point:
+        return op(to_dtype(x, d), *args)
+    y = op(to_dtype(to_dtype(x, dtypes.int64 if d is None else d), dtypes.int64), *args)
+    return y if d is None else to_dtype(y, d)
 
 
-def cumsum(
-    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
-) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given.
 
     >>> ad.cumsum(ad.tensor([1, 2, 3]), 0).tolist()
@@ -104,14 +96,12 @@ def cumsum(
     """
     p = input._p
     at = dim_index(dim, p.ndim)
-    if dtype is None and out is None and p.dtype >= _FLOAT:
+    if dtype is None and p.dtype >= _FLOAT:
         return _cumsum(input, at, False)
-    return _folded(_cumsum, input, at, dtype, out)
+    return _folded(_cumsum, input, at, dtype)
 
 
-def cumprod(
-    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
-) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """The running products along a dimension, of integers as `cumsum`.
 
     >>> ad.cumprod(ad.tensor([1, 2, 3]), 0).tolist()
@@ -119,9 +109,9 @@ def cumprod(
     """
     p = input._p
     at = dim_index(dim, p.ndim)
-    if dtype is None and out is None and p.dtype >= _FLOAT and p.ndim:
+    if dtype is None and p.dtype >= _FLOAT and p.ndim:
         return _cumprod(input, at)
-    return _folded(_cumprod, input, at, dtype, out)
+    return _folded(_cumprod, input, at, dtype)
 
 
 _FLOAT = dtypes.float32.code

@@ -8,7 +8,7 @@ from autodiff.anomaly import lines, note_line
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.named import NamedTuple
-from autodiff.native import quick
+from autodiff.native import PLAIN, quick
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
@@ -114,7 +114,7 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
 
     `value` calls it without them.
     """
-    plain = quick(op.native, numbers, True)
+    plain = quick(op.native, numbers, PLAIN)
 
     def unary(x: Tensor) -> Tensor:
         y: Tensor | None = plain(x)

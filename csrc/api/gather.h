@@ -25,6 +25,11 @@ ad_tensor *ad_bags(const ad_tensor *table, const ad_tensor *index, const ad_tens
  * label is no class. */
 int ad_ctc_states(const ad_tensor *targets, const ad_tensor *times, const ad_tensor *sizes, int64_t steps,
                   int64_t longest, int64_t classes, int64_t blank, const int64_t *reasons, ad_tensor **out);
+/* Of log-probabilities x (steps, n, classes) and those: the losses (n), and by ad_next the labels'
+ * log-probabilities (steps, 2 longest + 1, n), and those of the states before and after each step, behind two
+ * that cannot be. */
+ad_tensor *ad_ctc_chart(const ad_tensor *x, const ad_tensor *row, const ad_tensor *skips,
+                        const ad_tensor *there, const ad_tensor *ends);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements at places of x in row-major order; and the first values, as many as places, written or added
