@@ -10,25 +10,32 @@ typedef struct {
     PyObject *weak;
 } ad_slots;
 
-static int visit_slots(PyObject *self, visitproc visit, void *arg) {
+/* Of an object of n slots, and what refers to it weakly behind them. */
+static int visit_each(PyObject *self, PyObject **slot, int n, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < SLOTS; i++) Py_VISIT(((ad_slots *)self)->slot[i]);
+    for (int i = 0; i < n; i++) Py_VISIT(slot[i]);
     return 0;
 }
 
-static int clear_slots(PyObject *self) {
-    for (int i = 0; i < SLOTS; i++) Py_CLEAR(((ad_slots *)self)->slot[i]);
+static int clear_each(PyObject **slot, int n) {
+    for (int i = 0; i < n; i++) Py_CLEAR(slot[i]);
     return 0;
 }
 
-static void free_slots(PyObject *self) {
+static void free_each(PyObject *self, PyObject **slot, int n) {
     PyTypeObject *const type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (((ad_slots *)self)->weak) PyObject_ClearWeakRefs(self);
-    clear_slots(self);
+    if (slot[n]) PyObject_ClearWeakRefs(self);
+    clear_each(slot, n);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
+
+static int visit_slots(PyObject *self, visitproc visit, void *arg) {
+    return visit_each(self, ((ad_slots *)self)->slot, SLOTS, visit, arg);
+}
+static int clear_slots(PyObject *self) { return clear_each(((ad_slots *)self)->slot, SLOTS); }
+static void free_slots(PyObject *self) { free_each(self, ((ad_slots *)self)->slot, SLOTS); }
 
 #define SLOT(name, i) {name, T_OBJECT_EX, offsetof(ad_slots, slot) + (i) * sizeof(PyObject *), 0, NULL}
 static PyMemberDef slot_members[] = {

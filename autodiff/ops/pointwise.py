@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.anomaly import lines, note_line
+from autodiff.anomaly import note_line, noting
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import compile_program
@@ -202,7 +202,7 @@ class PointwiseOp:
         version_sum(node.saved)  # refuses what cannot be saved before anything is written
         self.write(out, tensors)
         node.versions = version_sum(node.saved)
-        if node.saved and lines.left > 0:
+        if node.saved and noting:
             note_line(node)
         node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
         rebase(out, node)
@@ -276,7 +276,7 @@ class PointwiseOp:
             if versions < 0:
                 raise unsavable()
             node.versions = versions
-            if lines.left > 0 and p is not _NO_RESULT:  # whose node is not whole yet
+            if noting and p is not _NO_RESULT:  # whose node is not whole yet
                 note_line(node)
         unlike = p.unlike & wanted
         node.metas = metas(tensors, edges, unlike, None) if unlike else None
