@@ -10,6 +10,7 @@ from pathlib import Path
 import cffi
 
 CSRC = Path(__file__).parent.parent / "csrc"
+_CALLS = "quick", "direct", "stored"
 FLAGS = [
     "-std=gnu11",
     "-O2",
@@ -44,6 +45,9 @@ def declarations() -> str:
         'extern "Python" void ad_tape_notice(int);',
         "int ad_held_start(intptr_t list);",
         "int ad_slots_start(intptr_t list);",
+        "int ad_nodes_start(intptr_t list);",
+        "int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *bound, int dims, "
+        "int flags, intptr_t list);",
         "int ad_quick(ad_op *op, int how, intptr_t list);",
         "int ad_stored(intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
@@ -83,7 +87,7 @@ def make_builder() -> cffi.FFI:
         "autodiff._native",
         "\n".join(
             f'#include "{name}.h"'
-            for name in ("autodiff", "held", "slots", "quick", "stored", "gil", "capsule")
+            for name in ("autodiff", "held", "slots", "nodes", *_CALLS, "gil", "capsule")
         ),
         sources=files("variants/*.c") + files("*.c"),  # what takes longest first
         depends=files("**/*.h", "*.def"),

@@ -20,15 +20,31 @@ from autodiff.dtypes import flag
 FIRST = 10_000  # operations that remember their lines in any case
 
 
+noting: set[bool] = set()  # not empty while nodes with saved tensors remember their lines
+
+
 class _Lines:
     """For how many more operations the line is remembered."""
 
-    __slots__ = ("held", "left", "lock")
+    __slots__ = ("count", "held", "lock")
 
     def __init__(self) -> None:
         self.left = FIRST
         self.held = 0  # for how many reasons the count stands still
         self.lock = new_lock()
+
+    @property
+    def left(self) -> int:
+        """How many."""
+        return self.count
+
+    @left.setter
+    def left(self, count: int) -> None:
+        self.count = count
+        if count > 0:
+            noting.add(True)
+        else:
+            noting.clear()
 
     def hold(self, by: int) -> None:
         """One reason more, or less, to remember lines however many there were."""

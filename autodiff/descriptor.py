@@ -20,7 +20,7 @@ _unpack = ffi.unpack
 _shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key
 
 _DTYPES = dtypes.ALL
-_shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
+shapes_made: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
 _strides: dict[int, tuple[int, ...]] = {}  # by ad_stride_key
 
 
@@ -30,9 +30,9 @@ _format = memory_format  # which is an argument's name, too
 def _note_shape(key: int, p: Any) -> Size:
     shape = tuple.__new__(Size, _unpack(p.shape, p.ndim))
     if key:
-        if len(_shapes) > 4096:
-            _shapes.clear()
-        _shapes[key] = shape
+        if len(shapes_made) > 4096:
+            shapes_made.clear()
+        shapes_made[key] = shape
     return shape
 
 
@@ -78,7 +78,7 @@ class Described(TensorMethods):
         """
         p = self._p
         key = _shape_key(p)
-        found = _shapes.get(key)
+        found = shapes_made.get(key)
         return _note_shape(key, p) if found is None else found
 
     def size(self, dim: int | None = None) -> Any:

@@ -278,10 +278,6 @@ def _set_imag(self: Tensor, value: Any) -> None:
     reals.imag(self)
 
 
-def _power(self: Tensor, exponent: Any) -> Tensor:
-    return arithmetic.pow(self, exponent)
-
-
 def _power_of(self: Tensor, base: Any) -> Tensor:
     return arithmetic.pow(base, self)
 
@@ -314,7 +310,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = _inverted
     table["__pos__"] = arithmetic.positive
-    table["__pow__"] = _power
+    table["__pow__"] = arithmetic.power_of
     table["__rpow__"] = _power_of
     table["__ipow__"] = overwriting.pow_
     table["__matmul__"] = _matmul_operator

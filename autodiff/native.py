@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from autodiff._native import ffi, lib
 from autodiff.changes import changes, recorder_here
@@ -135,18 +135,67 @@ def filler(of: type[Any]) -> Callable[[Any], Any]:
     return filled
 
 
+class _NodeSlots:
+    """The same of a node; a class names those with _ as it calls them."""
+
+    __slots__ = (
+        "__weakref__", "_at", "_code", "_like", "_op", "_told", "edges", "hooks", "saved", "title",
+        "versions",
+    )  # fmt: skip
+    _op: Any
+    _told: Any
+    _like: Any
+    _code: Any
+    _at: Any
+
+
 ANY, PLAIN, TO = 0, 1, 2  # how
 
 
-def quick(native: Any, numbers: Any, how: int = ANY) -> Callable[..., Any]:
-    """What calls a pointwise op on tensors, and on what `numbers` has of each type for one: a
-    tensor whose `_node` has a bit for each operand that has a node (none may, if PLAIN), or None
-    where there is more to it. TO: what it writes to, of the result's shape and dtype, comes first.
+def quick(native: Any, how: int, *belongs: Any) -> Callable[..., Any]:
+    """What calls a pointwise op on tensors, and on numbers for one: a tensor, or None where there
+    is more to it.
+
+    `belongs`: of each type of number a dict of those that are tensors; the threads that do not
+    record, and what tells whether this one does; whether somebody is told of nodes; and for each
+    set of operands, as bits, None or the node's class, op and plan, and what is saved. The tensor's
+    `_node` is its node, or those bits where Python has to make it. None of the operands may have
+    one if PLAIN. TO: what it writes to, of the result's shape and dtype, comes first.
     """
-    told: list[Any] = [native, numbers]
+    told: list[Any] = [native, *belongs]
     if not lib.ad_quick(native, how, id(told)):
-        return told[2]  # type: ignore[no-any-return]
+        return told[-1]  # type: ignore[no-any-return]
     return lambda *xs: None
+
+
+_LETTERS = {
+    "struct ad_tensor *": "t",
+    "int": "i",
+    "int64_t": "l",
+    "uint32_t": "u",
+    "_Bool": "B",
+    "int64_t *": "s",
+}
+
+
+def direct(
+    native: Any, bound: Sequence[int], dims: int, flags: int, *belongs: Any
+) -> Callable[..., Any]:
+    """What calls an op's native function on tensors and integers (or a list of them), the first of
+    which are `bound`: the finished tensor, or None where there is more to it.
+
+    The first `dims` of the integers given may count from the end. `flags`: 1 for a view, 2 for a
+    bilinear op, 4 for one whose nodes know the first operand's shape. `belongs`: the op; its nodes'
+    class; their arguments, where these are not the integers; what it saves; the threads that do
+    not record, and what tells whether this one does; whether somebody is told of nodes; and shapes
+    by their keys.
+    """
+    told: list[Any] = [*belongs]
+    form = "".join([_LETTERS[kind.cname] for kind in ffi.typeof(native).args]).encode()
+    at = int(ffi.cast(ADDRESS, ffi.addressof(lib, native.__name__)))
+    if not lib.ad_direct(at, form, len(bound), list(bound), dims, flags, id(told)):
+        return told[-1]  # type: ignore[no-any-return]
+    return lambda *given: None
 
 
 _stored: list[Callable[..., bool]] = []
@@ -159,6 +208,11 @@ of these types; and all of one dtype of floats. Of an `out` and a result: whethe
 
 _base: list[Any] = []
 Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
+if TYPE_CHECKING or lib.ad_nodes_start(id(_base)):
+    NodeSlots = _NodeSlots
+else:
+    NodeSlots = _base[-1]
+    NodeSlots.__slots__ = _NodeSlots.__slots__  # for who copies nodes
 
 
 def _sizes(p: Any) -> list[int]:

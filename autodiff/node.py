@@ -11,7 +11,7 @@ from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
 from autodiff.hooks import Hook, NodeHooks, RemovableHandle, add_hook, hooks_of
 from autodiff.named import NamedTuple
-from autodiff.native import lib, operand_text, writer_name
+from autodiff.native import NodeSlots, lib, operand_text, writer_name
 
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
@@ -49,7 +49,7 @@ def set_grad(enabled: bool) -> None:
         mode.grad = False
 
 
-class Node:
+class Node(NodeSlots):
     """One recorded operation: where its cotangents go, and how to compute them.
 
     `edges` holds a node or None for each tensor input. `saved` holds descriptors that `vjp` needs,
@@ -57,7 +57,8 @@ class Node:
     (a saved output is the descriptor alone), so the graph has no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "saved", "title", "versions")
+    if not TYPE_CHECKING:
+        __slots__ = ()  # as `native.NodeSlots` has them
     hooks: NodeHooks  # set where there are any
     output_nr = 0  # which of its function's outputs the node stands for
     custom = False  # whether the user wrote its vjp

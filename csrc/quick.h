@@ -1,13 +1,17 @@
 /* quick.h: a pointwise call of tensors as they mostly are, in one function of Python: what it makes is a
- * tensor whose `_node` tells which operands have a node. None where there is more to it. For the extension
- * alone; PyPy has no such functions. */
+ * tensor with its node, or whose `_node` tells which operands have one. None where there is more to it. For
+ * the extension alone; PyPy has no such functions. */
 #ifndef PYPY_VERSION
 #include <math.h>
 
-enum { P, NODE, BASE = 3, BASE_NODE }; /* a tensor's slots */
-enum { QUICK_MOST = 4 };               /* operands */
+enum { P, NODE, ACC, BASE, BASE_NODE }; /* a tensor's slots */
+enum { QUICK_MOST = 4 };                /* operands */
 
-static PyObject *numbers; /* of each type of Python's numbers, a dict of those that are tensors */
+/* What belongs to a function: the op, who owns it, the numbers; which threads do not record, and what
+ * tells whether this one does; whether
+ * somebody is to be told of nodes; and of each set of operands that have a node a tuple of what is recorded.
+ */
+enum { CALLED, OWNER, NUMBERS, UNRECORDED, MODE, NOTING, RECIPES };
 
 /* Whether a class of tensors has the slot for descriptors, and no property of that name. */
 static bool has_slot(PyTypeObject *type) {
@@ -19,7 +23,7 @@ static bool has_slot(PyTypeObject *type) {
     return own && own == slot;
 }
 
-static ad_slots *slots_of(PyObject *object) {
+static inline __attribute__((always_inline)) ad_slots *slots_of(PyObject *object) {
     PyTypeObject *const type = Py_TYPE(object);
     const bool is = type == tensor_type || (PyType_IsSubtype(type, tensor_type) && has_slot(type));
     return is ? (ad_slots *)object : NULL;
@@ -32,10 +36,10 @@ static PyObject *found_in(PyObject *table, PyObject *key) {
 }
 
 /* The slots of an operand: a tensor, or where it `may_be` a number, what that was before. */
-static ad_slots *operand_of(PyObject *given, bool may_be) {
+static ad_slots *operand_of(PyObject *given, PyObject *self, bool may_be) {
     ad_slots *const x = slots_of(given);
     if (x || !may_be) return x;
-    PyObject *const table = found_in(numbers, (PyObject *)Py_TYPE(given));
+    PyObject *const table = found_in(PyTuple_GetItem(self, NUMBERS), (PyObject *)Py_TYPE(given));
     if (!table) return NULL;
     const double value = PyFloat_Check(given) ? PyFloat_AsDouble(given) : 1;
     PyObject *const found = value != 0       ? found_in(table, given)
@@ -46,7 +50,7 @@ static ad_slots *operand_of(PyObject *given, bool may_be) {
 
 /* The object that holds a tensor's descriptor; NULL where a base may have renewed its node, or where it has
  * no native memory. */
-static PyObject *settled(const ad_slots *x) {
+static inline __attribute__((always_inline)) PyObject *settled(const ad_slots *x) {
     if (!x || !x->slot[P] || !is_held(x->slot[P]) || !held_by(x->slot[P])) return NULL;
     PyObject *const base = x->slot[BASE];
     if (base == Py_None) return x->slot[P];
@@ -70,29 +74,83 @@ static PyObject *nothing(void) {
     return Py_None;
 }
 
-/* Of the operands that a capsule's op is given; `plain` where none may have a node. */
+/* Whether calls are recorded here: as a rule there are no `unrecorded` threads. -1 with an error. */
+static int is_recording(PyObject *unrecorded, PyObject *mode) {
+    if (!PySet_Size(unrecorded)) return 1;
+    static PyObject *name;
+    if (!name && !(name = PyUnicode_InternFromString("grad"))) return -1;
+    PyObject *const grad = PyObject_GetAttr(mode, name);
+    Py_XDECREF(grad); /* True or False */
+    return grad ? grad == Py_True : -1;
+}
+
+static PyObject *edges_of(PyObject *const *given, Py_ssize_t n) {
+    PyObject *const edges = PyTuple_New(n);
+    for (Py_ssize_t i = 0; edges && i < n; i++) {
+        ad_slots *const x = slots_of(given[i]);
+        PyObject *const edge = x ? x->slot[NODE] : Py_None;
+        Py_INCREF(edge);
+        PyTuple_SetItem(edges, i, edge);
+    }
+    return edges;
+}
+
+/* What is to be in a result's place of a node: that, or None, or a number of the operands that have one,
+ * where it is Python's to make. */
+static PyObject *recorded(PyObject *self, PyObject *edges, PyObject *const *held, Py_ssize_t n, PyObject *p,
+                          long wanted) {
+    enum { CLASS, THE_OP, PLAN, WHICH }; /* of a recipe */
+    const int recording = is_recording(PyTuple_GetItem(self, UNRECORDED), PyTuple_GetItem(self, MODE));
+    if (recording <= 0) return recording ? NULL : nothing();
+    PyObject *const recipe = PyList_GetItem(PyTuple_GetItem(self, RECIPES), wanted);
+    if (recipe != Py_None && !(held_by(p)->unlike & wanted)) {
+        int64_t versions = 0;
+        PyObject *const saved = kept(PyTuple_GetItem(recipe, WHICH), held, n, p, true, &versions);
+        if (!saved) return NULL;
+        if (versions >= 0 && (!PyTuple_Size(saved) || !PySet_Size(PyTuple_GetItem(self, NOTING)))) {
+            PyObject *const slots[FILLED] = {
+                edges, NULL, NULL, PyTuple_GetItem(recipe, THE_OP), PyTuple_GetItem(recipe, PLAN), Py_None};
+            return node_of(PyTuple_GetItem(recipe, CLASS), slots, saved, versions);
+        }
+        Py_DECREF(saved);
+    }
+    return PyLong_FromLong(wanted);
+}
+
+static void put_node(PyObject *x, PyObject *node) {
+    PyObject **const slot = &((ad_slots *)x)->slot[NODE];
+    Py_DECREF(*slot);
+    *slot = node;
+}
+
+/* `plain` where none of the operands may have a node. */
 static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n, bool plain) {
     if (n < 1 || n > QUICK_MOST) return nothing();
     PyObject *held[QUICK_MOST];
     long wanted = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        const ad_slots *const x = operand_of(given[i], i == 1 && n == 2);
+        const ad_slots *const x = operand_of(given[i], self, i == 1 && n == 2);
         if (!(held[i] = settled(x))) return nothing();
         if (x->slot[NODE] != Py_None) wanted |= 1l << i;
     }
     if (plain && wanted) return nothing();
+    PyObject *const edges = wanted ? edges_of(given, n) : NULL;
+    if (wanted && !edges) return NULL;
     for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]); /* another thread may replace it meanwhile */
-    ad_tensor *const result = called(PyCapsule_GetPointer(self, NULL), held, n);
-    for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
-    if (!result) return nothing(); /* the whole call tells why */
-    PyObject *const p = pointer_result((char *)result, pointer_type);
-    PyObject *const made = p ? filled((PyObject *)tensor_type, p) : NULL;
-    Py_XDECREF(p);
-    if (made && wanted) {
-        PyObject **const node = &((ad_slots *)made)->slot[NODE];
-        Py_DECREF(*node);
-        *node = PyLong_FromLong(wanted);
+    ad_tensor *const result = called(PyCapsule_GetPointer(PyTuple_GetItem(self, CALLED), NULL), held, n);
+    PyObject *made = NULL;
+    if (!result)
+        made = nothing(); /* the whole call tells why */
+    else {
+        PyObject *const p = pointer_result((char *)result, pointer_type);
+        made = p ? filled((PyObject *)tensor_type, p) : NULL;
+        PyObject *const node = made && wanted ? recorded(self, edges, held, n, p, wanted) : NULL;
+        if (node) put_node(made, node);
+        if (made && wanted && !node) Py_CLEAR(made);
+        Py_XDECREF(p);
     }
+    for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
+    Py_XDECREF(edges);
     return made;
 }
 static PyObject *quick_any(PyObject *self, PyObject *const *given, Py_ssize_t n) {
@@ -109,12 +167,13 @@ static PyObject *quick_to(PyObject *self, PyObject *const *given, Py_ssize_t n) 
     PyObject *held[QUICK_MOST + 1];
     const ad_tensor *x[QUICK_MOST + 1];
     for (Py_ssize_t i = 0; i < n; i++) {
-        const ad_slots *const of = operand_of(given[i], i > 1);
+        const ad_slots *const of = operand_of(given[i], self, i > 1);
         if (!(held[i] = settled(of)) || of->slot[NODE] != Py_None) return nothing();
         x[i] = held_by(held[i]);
     }
     for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]);
-    const int failed = ad_pw_into(PyCapsule_GetPointer(self, NULL), held_by(held[0]), (int)n - 1, x + 1);
+    const int failed = ad_pw_into(PyCapsule_GetPointer(PyTuple_GetItem(self, CALLED), NULL), held_by(held[0]),
+                                  (int)n - 1, x + 1);
     for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
     if (failed == AD_NO_MEMORY) return PyErr_NoMemory(); /* an operand may be written over in part */
     if (failed) return nothing();
@@ -127,23 +186,16 @@ static PyMethodDef quick_functions[] = {
     {"quick", (PyCFunction)(void (*)(void))quick_to, METH_FASTCALL, NULL},
 };
 
-static void let_owner_go(PyObject *capsule) { Py_XDECREF((PyObject *)PyCapsule_GetContext(capsule)); }
-
-/* Appends the function that calls an op so to a list, where the object that owns it is, and after it what
- * numbers are tensors. */
+/* Appends the function that calls an op to a list of what belongs to it, from its owner on. */
 static int ad_quick(ad_op *op, int how, intptr_t list) {
-    PyObject *const told = (PyObject *)list, *const owner = PyList_GetItem(told, 0);
-    if (!numbers) Py_XINCREF(numbers = PyList_GetItem(told, 1));
-    PyObject *const self = owner ? PyCapsule_New(op, NULL, let_owner_go) : NULL;
-    PyObject *made = NULL;
-    if (self) {
-        Py_INCREF(owner);
-        PyCapsule_SetContext(self, owner);
-        made = PyCFunction_New(&quick_functions[how], self);
-    }
+    PyObject *const told = (PyObject *)list, *const capsule = PyCapsule_New(op, NULL, NULL);
+    PyObject *self = NULL, *made = NULL;
+    if (capsule && !PyList_Insert(told, CALLED, capsule)) self = PyList_AsTuple(told);
+    if (self) made = PyCFunction_New(&quick_functions[how], self);
     const int failed = !made || PyList_Append(told, made);
     Py_XDECREF(made);
     Py_XDECREF(self);
+    Py_XDECREF(capsule);
     if (failed) PyErr_Clear();
     return failed;
 }

@@ -10,25 +10,32 @@ typedef struct {
     PyObject *weak;
 } ad_slots;
 
-static int visit_slots(PyObject *self, visitproc visit, void *arg) {
+/* Of an object of n slots, and what refers to it weakly behind them. */
+static int visit_each(PyObject *self, PyObject **slot, int n, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < SLOTS; i++) Py_VISIT(((ad_slots *)self)->slot[i]);
+    for (int i = 0; i < n; i++) Py_VISIT(slot[i]);
     return 0;
 }
 
-static int clear_slots(PyObject *self) {
-    for (int i = 0; i < SLOTS; i++) Py_CLEAR(((ad_slots *)self)->slot[i]);
+static int clear_each(PyObject **slot, int n) {
+    for (int i = 0; i < n; i++) Py_CLEAR(slot[i]);
     return 0;
 }
 
-static void free_slots(PyObject *self) {
+static void free_each(PyObject *self, PyObject **slot, int n) {
     PyTypeObject *const type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (((ad_slots *)self)->weak) PyObject_ClearWeakRefs(self);
-    clear_slots(self);
+    if (slot[n]) PyObject_ClearWeakRefs(self);
+    clear_each(slot, n);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
+
+static int visit_slots(PyObject *self, visitproc visit, void *arg) {
+    return visit_each(self, ((ad_slots *)self)->slot, SLOTS, visit, arg);
+}
+static int clear_slots(PyObject *self) { return clear_each(((ad_slots *)self)->slot, SLOTS); }
+static void free_slots(PyObject *self) { free_each(self, ((ad_slots *)self)->slot, SLOTS); }
 
 #define SLOT(name, i) {name, T_OBJECT_EX, offsetof(ad_slots, slot) + (i) * sizeof(PyObject *), 0, NULL}
 static PyMemberDef slot_members[] = {
@@ -65,12 +72,12 @@ static PyTypeObject *tensor_type; /* what calls make */
  * fills one of them. */
 static int ad_slots_start(intptr_t list) {
     PyObject *const told = (PyObject *)list;
-    if (PyList_Size(told)) {
-        tensor_type = (PyTypeObject *)PyList_GetItem(told, 0);
-        Py_INCREF(tensor_type);
+    PyObject *const type = PyList_Size(told) ? PyList_GetItem(told, 0) : NULL;
+    if (type) {
+        Py_INCREF(type);
+        tensor_type = (PyTypeObject *)type;
     }
-    PyObject *const made = tensor_type ? PyCFunction_New(&filled_function, (PyObject *)tensor_type)
-                                       : PyType_FromSpec(&slots_spec);
+    PyObject *const made = type ? PyCFunction_New(&filled_function, type) : PyType_FromSpec(&slots_spec);
     const int failed = !made || PyList_Append(told, made);
     Py_XDECREF(made);
     if (failed) PyErr_Clear();

@@ -22,6 +22,7 @@ def _no_collector() -> Iterator[None]:
         yield
 
 
+CALM = 24
 STEPS: dict[str, tuple[int, Callable[[Training], Any]]] = {
     "recorded": (1, lambda t: t.step(*t.data)),
     "run": (3, lambda t: t.step(*t.data)),
@@ -53,10 +54,10 @@ def test_each_allocation_of_a_compiled_step_may_fail(kind: str) -> None:
     gc.collect()
     kept = in_use()[1]
     calm = at = 0
-    while calm < 3 and at < MOST:
+    while calm < CALM and at < MOST:  # a native call that fails is made again by Python's steps
         at += 1
         calm = 0 if point(at) else calm + 1
-    assert at > 3
+    assert at > CALM
     gc.collect()
     assert in_use()[1] <= kept + 4  # numbers that are kept
 

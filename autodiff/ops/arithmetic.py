@@ -167,6 +167,18 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return apply(op, (input, exponent), out)
 
 
+def power_of(input: Tensor, exponent: Any) -> Tensor:
+    """`pow` as Python's operator."""
+    if type(exponent) is Tensor and type(input) is Tensor:
+        return _pow(input, exponent)
+    if type(exponent) is int or type(exponent) is float:
+        call = _CALLS.get(exponent)
+        if call is not None and input._p.dtype >= _FIRST_FLOAT:
+            return call(input)
+    return pow(input, exponent)
+
+
+_CALLS = {a: op.call for a, op in _POWERS.items()}
 _CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
 _choose = elementwise.where_.call
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from autodiff.anomaly import lines, note_line
-from autodiff.native import error, lib
+from autodiff.anomaly import note_line, noting
+from autodiff.descriptor import shapes_made
+from autodiff.native import direct, error, lib
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
@@ -79,10 +80,12 @@ def called(title: str) -> Callable[[F], F]:
 class OpNode(Node):
     """A recorded call of an Op."""
 
-    __slots__ = ("args", "at", "code", "op", "shape")
-    op: Op
-    args: tuple[Any, ...]
-    shape: Size  # of the first input
+    if not TYPE_CHECKING:
+        __slots__ = ()  # under names of its own
+    op: Op = Node._op
+    args: tuple[Any, ...] = Node._told
+    shape: Size = Node._like  # of the first input
+    code, at = Node._code, Node._at
 
     @property
     def output_nr(self) -> int:  # type: ignore[override]
@@ -210,6 +213,14 @@ class Op:
 
     __call__ = call  # which takes longer, as Python calls it from C
 
+    def direct(
+        self, native: Any, *bound: int, dims: int = 0, always: Any = None
+    ) -> Callable[..., Any]:
+        """The native function that does all of a call as it mostly is: see `native.direct`."""
+        flags = self.view | self.bilinear << 1 | (self.shaped and not self.bilinear) << 2
+        belongs = self, OpNode, always, self.saves, unrecorded, mode, noting, shapes_made
+        return direct(native, bound, dims, flags, *belongs)
+
     def each(self, x: Tensor, calls: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...]:
         """The views of one tensor by each of several arguments."""
         base, p, forward = x._base, x._p, self.forward
@@ -315,7 +326,7 @@ class Op:
         node.versions = versions
         if versions < 0:
             raise unsavable()
-        if lines.left > 0:
+        if noting:
             note_line(node)
         return node
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autodiff.native import quick
+from autodiff.anomaly import noting
+from autodiff.native import ANY, quick
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
 from autodiff.ops.written import written
@@ -56,41 +57,56 @@ NUMBER = [  # one that was no operand yet, or what is none
     "    return late.foreign(op, x, given)",
     "   y = fast(x, z)",
 ]
+NAMES = ("x", "z", "w", "v")
 
 
-def _written_out(n: int) -> Callable[[PointwiseOp, Callable[..., Tensor | None]], Any]:
+def _written_out(n: int) -> Callable[..., Any]:
     """A call of n operands, the second of two of which may be a number: what is native and common
-    in one step, and its node.
+    in one step, its node with it once one was made here.
     """
-    xs = ["x", "z"][:n] if n < 3 else [f"x{i}" for i in range(n)]
-    each = "".join(f"{x}, " for x in xs)
+    xs = ", ".join(NAMES[:n])
     lines = [
-        f" def call({each}):",
-        f"  y = fast({each})",
+        f" def call({xs}):",
+        f"  y = fast({xs})",
         *(NUMBER * (n == 2)),
         "  if y is None:",
-        f"   return whole(op, ({each}))",
+        f"   return whole(op, ({xs},))",
         "  wanted = y._node",
-        "  if wanted is not None:",
+        "  if wanted is not None and type(wanted) is int:",
         "   y._node = None",
-        "   if op.differentiable and (not unrecorded or mode.grad):",
+        "   if op.differentiable:",
         *(["    z = z if type(z) is tensor else operand(z)"] * (n == 2)),
-        f"    y._node = op.record(({each}), ({''.join(f'{x}._node, ' for x in xs)}), wanted, y._p)",
+        f"    edges = ({''.join(f'{x}._node, ' for x in NAMES[:n])})",
+        f"    y._node = node = op.record(({xs},), edges, wanted, y._p)",
+        "    recipes[wanted] = type(node), op, node.plan, node.plan.saved",
         "  return y",
         " return call",
     ]
-    scope = {"late": late, "mode": mode, "operand": operand, "tensor": Tensor, "whole": _whole}
-    scope |= {"unrecorded": unrecorded, "__name__": __name__}  # whose a frame is
-    return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
+    scope = {"late": late, "operand": operand, "tensor": Tensor, "whole": _whole}
+    scope["__name__"] = __name__  # whose a frame is
+    return written("made", ["op", "fast", "recipes"], lines, scope)  # type: ignore[no-any-return]
 
 
 _CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}
 
 
+def quick_call(op: PointwiseOp, recipes: list[Any], how: int = ANY) -> Callable[..., Any]:
+    """The native function that calls an op: see `native.quick`."""
+    return quick(op.native, how, numbers, unrecorded, mode, noting, recipes)
+
+
 def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     """The function that calls an op on as many tensors as it takes."""
-    if op.n_in not in _CALLS:
+    n = op.n_in
+    if n not in _CALLS:
         return lambda *xs: _whole(op, xs)
-    call = _CALLS[op.n_in](op, quick(op.native, numbers))
-    call.__annotations__ = {"x": Tensor, "z": Any, "return": Tensor}
-    return call  # type: ignore[no-any-return]
+    recipes: list[Any] = [None] * 2**n
+    call: Callable[..., Tensor] = _CALLS[n](op, quick_call(op, recipes), recipes)
+    call.__annotations__ = _ANNOTATIONS[n]
+    return call
+
+
+_ANNOTATIONS = {
+    n: {x: "Any" if (n, x) == (2, "z") else "Tensor" for x in (*NAMES[:n], "return")}
+    for n in _CALLS
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from autodiff.expr import Expr, inputs
 from autodiff.ops.guard import must_be, no_flag
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import in_format
+from autodiff.ops.written import MISSING
 from autodiff.tensor import Tensor
 
 CONVERSIONS = {  # to each dtype, from any
@@ -30,7 +32,7 @@ def to_dtype(x: T, d: dtype) -> T:
     return x if x._p.dtype == d.code else CONVERSIONS[d](x)
 
 
-def to(
+def _to(
     x: Tensor,
     *args: Any,
     device: Any = None,
@@ -45,12 +47,8 @@ def to(
     tensor([1., 2.], dtype=torch.float64)
     """
     wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
-    if isinstance(wanted, str) and wanted == "cpu":
-        wanted = None
-    elif type(wanted) is Tensor:
+    if type(wanted) is Tensor:
         wanted = wanted.dtype
-    elif type(dtype) is _DTYPE and not args and device is None:
-        wanted = dtype
     elif type(wanted) is not _DTYPE:
         form = (
             "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)
@@ -70,6 +68,20 @@ def to(
     y = x if wanted is None or x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
     y = y.clone() if copy and y is x else y
     return y if memory_format is None else in_format(y, memory_format)
+
+
+def to(x: Tensor, given: Any = MISSING, /, *more: Any, dtype: Any = None, **rest: Any) -> Tensor:
+    """`_to` in the fewest steps: to take all its parameters is as long as a conversion."""
+    wanted = dtype if given is MISSING else given if dtype is None else None
+    if not more and not rest:
+        if type(wanted) is _DTYPE:
+            return x if x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
+        if isinstance(given, str) and given == "cpu" and dtype is None:
+            return x
+    return _to(x, *(() if given is MISSING else (given, *more)), dtype=dtype, **rest)
+
+
+functools.update_wrapper(to, _to).__name__ = to.__qualname__ = "to"
 
 
 # Arguments of `to` by their kinds, and by which keyword there may be besides.

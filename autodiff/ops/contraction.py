@@ -8,13 +8,12 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
-from autodiff.node import Node, mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, is_untold, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
-from autodiff.tensor import Tensor, live_node, own, tensor_of
+from autodiff.tensor import Tensor, own, tensor_of
 
 
 def _product_rule(
@@ -154,21 +153,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(ad.tensor([1.0, 2.0]), ad.tensor([[1.0, 1.0], [0.0, 1.0]]))
     tensor([3., 2.])
     """
+    found: Tensor | None = _linear_at_once(input, weight, bias)
+    if found is not None:
+        return found
     try:  # the native call checks everything; what is wrong is worded below
         w = weight._p
         if w.ndim == 2:
             p = _matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
-            if p:  # as `result_of`, which takes longer
-                y = tensor_of(p)
-                edges: tuple[Node | None, ...] = (
-                    input._node if input._base is None else live_node(input),
-                    weight._node if weight._base is None else live_node(weight),
-                )
-                if bias is not None:
-                    edges += (bias._node if bias._base is None else live_node(bias),)
-                if edges.count(None) < len(edges) and (not unrecorded or mode.grad):
-                    y._node = _linear.record((input, weight), edges, (), p)
-                return y
+            if p:
+                given = (input, weight) if bias is None else (input, weight, bias)
+                return _linear.result_of(given, p, ())
             failure = take_failure()
             if failure[0] == lib.AD_NO_MEMORY:
                 raise describe(failure, "linear", input._p, w)
@@ -180,6 +174,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     row = unsqueeze(input, 0)
     y = _linear.on((row, weight) if bias is None else (row, weight, bias))
     return titled(reshape(y, y.shape[1:]), "SqueezeBackward4" if bias is None else "ViewBackward0")
+
+
+_linear_at_once = _linear.direct(_matmul_t, 2, always=())
+_product_at_once = _product.direct(lib.ad_mm, 0, always=(0, None))
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -219,17 +217,14 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.matmul(ad.ones(5, 2, 3), ad.ones(3, 4)).shape
     torch.Size([5, 2, 4])
     """
+    found: Tensor | None = _product_at_once(input, other)
+    if found is not None:
+        return found
     if not isinstance(other, Tensor):
         raise must_be("matmul", "other", "Tensor", other, 2)
     p = lib.ad_mm(input._p, other._p, 0)
-    if p:  # as `result_of`, which takes half as long again
-        y = tensor_of(p)
-        edge = input._node if input._base is None else live_node(input)
-        edge2 = other._node if other._base is None else live_node(other)
-        unlinked = edge is edge2 is None
-        if not unlinked and (not unrecorded or mode.grad):
-            y._node = _product.record((input, other), (edge, edge2), (0, None), p)
-        return y
+    if p:
+        return _product.result_of((input, other), p, (0, None))
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
     matrix = column and a._p.ndim == 2

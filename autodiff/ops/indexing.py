@@ -31,7 +31,7 @@ from autodiff.ops.subscript import (
     is_scalar,
     together,
 )
-from autodiff.ops.views import _select, _slice, alias, expand, reshape, select
+from autodiff.ops.views import _select, _select_at_once, _slice, alias, expand, reshape, select
 from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, own
 
 _select_p, _select_two, _unsqueeze_p = lib.ad_select, lib.ad_select_two, lib.ad_unsqueeze
@@ -42,6 +42,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
     if kind is int and -END < index < END:  # in the fewest steps
+        y: Tensor | None = _select_at_once(x, 0, index)
+        if y is not None:
+            return y
         p = _select_p(x._p, 0, index)
         if p:
             return _select.result(x, p, (0, index))

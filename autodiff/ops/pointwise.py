@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.anomaly import lines, note_line
+from autodiff.anomaly import note_line, noting
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import compile_program
@@ -22,15 +22,14 @@ from autodiff.native import (
     hold,
     lib,
     op_number,
-    quick,
     take_failure,
 )
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import backward_name
-from autodiff.ops.calls import caller
+from autodiff.ops.calls import caller, quick_call
 from autodiff.ops.derive import Derived, derive, grad_name_of, in_pieces
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.numbers import number, numbers
+from autodiff.ops.numbers import number
 from autodiff.ops.pointwise_node import (
     BOTH,
     FIRST,
@@ -183,7 +182,7 @@ class PointwiseOp:
     @functools.cached_property
     def to(self) -> Callable[..., Tensor | None]:
         """Of what to write the result to, and operands: that, if nothing else is to be seen to."""
-        return quick(self.native, numbers, TO)
+        return quick_call(self, [], TO)
 
     def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Write the result over `out`, an in-place write if it is one of the inputs."""
@@ -210,7 +209,7 @@ class PointwiseOp:
         version_sum(node.saved)  # refuses what cannot be saved before anything is written
         self.write(out, tensors)
         node.versions = version_sum(node.saved)
-        if node.saved and lines.left > 0:
+        if node.saved and noting:
             note_line(node)
         node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
         rebase(out, node)
@@ -284,7 +283,7 @@ class PointwiseOp:
             if versions < 0:
                 raise unsavable()
             node.versions = versions
-            if lines.left > 0 and p is not _NO_RESULT:  # whose node is not whole yet
+            if noting and p is not _NO_RESULT:  # whose node is not whole yet
                 note_line(node)
         unlike = p.unlike & wanted
         node.metas = metas(tensors, edges, unlike, None) if unlike else None

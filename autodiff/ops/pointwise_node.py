@@ -60,10 +60,13 @@ def kind_of(saved: tuple[int, ...], n: int) -> int:
 class PointwiseNode(Node):
     """A recorded pointwise call."""
 
-    __slots__ = ("at", "code", "metas", "op", "plan")
-    op: PointwiseOp
-    plan: Plan
-    metas: tuple[tuple[Size, dtypes.dtype] | None, ...] | None  # of inputs unlike the output
+    if not TYPE_CHECKING:
+        __slots__ = ()  # under names of its own
+    op: PointwiseOp = Node._op
+    plan: Plan = Node._told
+    # of inputs unlike the output
+    metas: tuple[tuple[Size, dtypes.dtype] | None, ...] | None = Node._like
+    code, at = Node._code, Node._at
 
     def kind(self) -> str:
         op = self.op

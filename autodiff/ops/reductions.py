@@ -62,6 +62,12 @@ _mean_dim = Op("mean_dim", _native("mean"), lambda node, g: (_share(node, g),),
         grad_name="MeanBackward1")  # fmt: skip
 
 
+_sum_at_once = _sum.direct(_reduce_all, _SUM, always=_EVERY)
+_sum_dim_at_once = _sum_dim.direct(lib.ad_reduce, _SUM)
+_mean_dim_at_once = _mean_dim.direct(lib.ad_reduce, _MEAN)
+_mean_at_once = _mean.direct(_reduce_all, _MEAN, always=_EVERY)
+
+
 def _rows_of(node: OpNode) -> tuple[list[int], list[int]]:
     """The order of dimensions that has the reduced ones last, and the sizes with these as one."""
     mask, n = node.args[0], len(node.shape)
@@ -157,9 +163,17 @@ def sum(
             [7]])
     """
     if dim is None and dtype is None and not keepdim:
+        found: Tensor | None = _sum_at_once(input)
+        if found is not None:
+            return found
         y = _reduce_all(_SUM, input._p)
         if y:
             return _sum.result(input, y, _EVERY)
+    elif type(dim) is int and dtype is None and 0 <= dim < input._p.ndim:
+        d = input._p.dtype
+        found = _sum_dim_at_once(input, 1 << dim, keepdim, d if d >= _FLOAT else _INT64)
+        if found is not None:
+            return found
     x = input if dtype is None else _prepared(input, dtype)
     p = x._p
     d = p.dtype if dtype is None else dtype.code
@@ -180,6 +194,9 @@ def mean(
     tensor([2., 3.])
     """
     if dim is None and dtype is None and not keepdim:
+        found: Tensor | None = _mean_at_once(input)
+        if found is not None:
+            return found
         y = _reduce_all(_MEAN, input._p)
         if y:
             return _mean.result(input, y, _EVERY)
@@ -191,7 +208,12 @@ def mean(
             f"complex dtype. Got: {x.dtype.title}"
         )
     op = _mean if dim is None else _mean_dim
-    return op(x, dim_mask(dim, p.ndim), keepdim, p.dtype)
+    mask = dim_mask(dim, p.ndim)
+    if dim is not None:
+        found = _mean_dim_at_once(x, mask, keepdim, p.dtype)
+        if found is not None:
+            return found
+    return op(x, mask, keepdim, p.dtype)
 
 
 def prod(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from autodiff.anomaly import lines, note_line
+from autodiff.anomaly import note_line, noting
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.named import NamedTuple
-from autodiff.native import PLAIN, quick
+from autodiff.native import PLAIN
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
-from autodiff.ops.calls import late
+from autodiff.ops.calls import late, quick_call
 from autodiff.ops.derive import with_slopes
-from autodiff.ops.numbers import numbers
 from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
 from autodiff.tensor import Tensor, live_node, wrap
@@ -102,7 +101,7 @@ class SlopedOp(PointwiseOp):
             found[0:1] = [ps[i] for i in sloped.plan.saved]
             node.versions = version_sum(found)
         node.saved = tuple(found)
-        if lines.left > 0:
+        if noting:
             note_line(node)
         unlike = y.unlike
         node.metas = metas(xs, edges, unlike, None) if unlike else None
@@ -114,7 +113,7 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
 
     `value` calls it without them.
     """
-    plain = quick(op.native, numbers, PLAIN)
+    plain = quick_call(op, [], PLAIN)
 
     def unary(x: Tensor) -> Tensor:
         y: Tensor | None = plain(x)

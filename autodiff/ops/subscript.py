@@ -12,7 +12,7 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import full
 from autodiff.ops.gather import Indices, broadcast_indices
-from autodiff.ops.views import _select, _slice, permute, unsqueeze
+from autodiff.ops.views import _select, _select_at_once, _slice, _slice_at_once, permute, unsqueeze
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 INT64, BOOL = dtypes.int64.code, dtypes.bool.code
@@ -218,6 +218,9 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     kind = type(item)
     try:
         if kind is int:
+            y: Tensor | None = _select_at_once(x, dim, item)
+            if y is not None:
+                return y
             p = _select_p(x._p, dim, item)
             return _select.result(x, p, (dim, item)) if p else None
         if kind is slice:
@@ -227,6 +230,9 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
             step = 1 if step is None else step
             plain = type(start) is type(stop) is type(step) is int
             if plain and step > 0 and (start, stop, step) != _WHOLE:
+                y = _slice_at_once(x, dim, start, stop, step)
+                if y is not None:
+                    return y
                 p = _slice_p(x._p, dim, start, stop, step)
                 return _slice.result(x, p, (dim, start, stop, step)) if p else None
     except OverflowError:

@@ -19,7 +19,8 @@ _reversed: Op = Op(  # .T of a matrix
     shaped=False,
     grad_name="PermuteBackward0",
 )
-_transposed = lib.ad_transpose
+_t_at_once = _t.direct(lib.ad_transpose)
+_reversed_at_once = _reversed.direct(lib.ad_transpose)
 
 
 def t(input: Tensor) -> Tensor:
@@ -32,6 +33,10 @@ def t(input: Tensor) -> Tensor:
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
+    if n == 2:
+        y: Tensor | None = _t_at_once(input, 0, 1)
+        if y is not None:
+            return y
     return _t.call(input, 0, 1) if n == 2 else _same_t.call(input)
 
 
@@ -91,8 +96,8 @@ def T(x: Tensor) -> Tensor:
     """
     n = x._p.ndim
     if n == 2:
-        p = _transposed(x._p, 0, 1)
-        return _reversed.result(x, p, (0, 1)) if p else _reversed(x, 0, 1)
+        y: Tensor | None = _reversed_at_once(x, 0, 1)
+        return _reversed.call(x, 0, 1) if y is None else y
     if n == 0:
         of_a_number("T")
     else:

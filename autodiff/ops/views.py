@@ -92,6 +92,14 @@ _unsqueeze: Op = Op("unsqueeze", lib.ad_unsqueeze,
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 
 
+_view_at_once, _expand_at_once = _view.direct(lib.ad_view), _expand.direct(lib.ad_expand)
+_permute_at_once = _permute.direct(lib.ad_permute)
+_transpose_at_once = _transpose.direct(lib.ad_transpose, dims=2)
+_slice_at_once = _slice.direct(lib.ad_slice)
+_unsqueeze_at_once = _unsqueeze.direct(lib.ad_unsqueeze)
+_select_at_once = _select.direct(lib.ad_select, dims=1)
+
+
 def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same elements in another shape, sharing memory; one size may be -1.
 
@@ -112,6 +120,9 @@ def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
 
 def viewed(x: Tensor, sizes: Sequence[int]) -> Tensor:
     """`view` in a shape of plain ints."""
+    y: Tensor | None = _view_at_once(x, sizes)
+    if y is not None:
+        return y
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
@@ -146,6 +157,9 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
             [3, 4, 5]])
     """
     wanted = sizes_of(sizes, "reshape", shape)
+    y: Tensor | None = _view_at_once(input, wanted)
+    if y is not None:
+        return y
     p = lib.ad_view(input._p, len(wanted), wanted)
     if p:
         return _view.result(input, p, (wanted,))
@@ -174,6 +188,9 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
 
 def expanded(x: Tensor, wanted: Sequence[int]) -> Tensor:
     """`expand` to a shape of plain ints."""
+    y: Tensor | None = _expand_at_once(x, wanted)
+    if y is not None:
+        return y
     try:
         return _expand.call(x, wanted)
     except (RuntimeError, IndexError):
@@ -212,7 +229,11 @@ def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     >>> ad.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
-    order, n = sizes_of(sizes, "permute", dims), input._p.ndim
+    order = sizes_of(sizes, "permute", dims)
+    y: Tensor | None = _permute_at_once(input, order)
+    if y is not None:
+        return y
+    n = input._p.ndim
     if len(order) != n:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the "
@@ -238,6 +259,9 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> ad.zeros(2, 3).transpose(0, 1).shape
     torch.Size([3, 2])
     """
+    y: Tensor | None = _transpose_at_once(input, dim0, dim1)
+    if y is not None:
+        return y
     d0, d1 = dim_index(dim0, input._p.ndim), dim_index(dim1, input._p.ndim)
     return _transpose.call(input, d0, d1) if input._p.ndim else _alias.call(input)
 
@@ -248,6 +272,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     >>> ad.tensor([[1, 2], [3, 4]]).select(1, 0)
     tensor([1, 3])
     """
+    y: Tensor | None = _select_at_once(input, dim, index)
+    if y is not None:
+        return y
     if input._p.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     d = dim_index(dim, input._p.ndim)
@@ -302,6 +329,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> ad.zeros(2).unsqueeze(0).shape
     torch.Size([1, 2])
     """
+    y: Tensor | None = _unsqueeze_at_once(input, dim) if type(dim) is int else None
+    if y is not None:
+        return y
     n = input._p.ndim + 1
     if n > MAX_DIMS:
         _check_room("unsqueeze", n)
