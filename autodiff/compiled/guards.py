@@ -20,12 +20,12 @@ import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from keyword import iskeyword
 from operator import setitem
 from typing import Any
 
 from autodiff.autograd.function import Function
-from autodiff.compiled.noted import Noted
+from autodiff.compiled.kinds import Kind, had
+from autodiff.compiled.noted import Noted, bounded
 from autodiff.compiled.places import (
     ABSENT,
     attribute,
@@ -37,7 +37,16 @@ from autodiff.compiled.places import (
     plain,
 )
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reads import BY_NAMES, GROWING, MAKING, Reads, at_key, computing, reads_of
+from autodiff.compiled.reads import (
+    BY_NAMES,
+    GROWING,
+    MAKING,
+    Reads,
+    asked_in,
+    at_key,
+    computing,
+    reads_of,
+)
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain, same
@@ -50,9 +59,7 @@ from autodiff.compiled.users import (
     is_followed,
     is_installed,
     is_ours,
-    is_special,
     is_users,
-    keeps,
     of_language,
     position,
 )
@@ -75,6 +82,7 @@ BY_ANY = (  # called whatever is done
     *("__call__", "__getattr__", "__getattribute__"),
     *("__setattr__", "__delattr__", "__setitem__", "__delitem__"),
 )
+EMPTY_NAMES: frozenset[Any] = frozenset()
 NAMED = {*chain(*BY_NAMES)}
 WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
 FUNCTIONS = (types.FunctionType, *WRAPPED)
@@ -116,11 +124,13 @@ class Names(Noted):
         self.members: list[Tensor] = []  # parameters of modules
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
+        self.kinds: dict[type, Kind] = {}
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
         self.met: set[int] = set()  # the ids, then, of what was there before
-        self.call(fn, args, kwargs)
-        self.hooks(of_all.all())
-        self.pass_on()
+        with bounded():
+            self.call(fn, args, kwargs)
+            self.hooks(of_all.all())
+            self.pass_on()
 
     # ---- functions ----
 
@@ -283,7 +293,9 @@ class Names(Noted):
         mine = getattr(fn, "__globals__", None) is base.__globals__
         if mine or not is_installed(base):
             self.call(value)
-            self.attributes(value, reads, fn)
+            thing = base if isinstance(value, types.MethodType) else value
+            if not self.again(thing, reads, "attributes"):
+                self.attributes(thing, reads, fn)
             return
         if isinstance(registry := attribute(base, "registry"), types.MappingProxyType):
             self.look(None, registry, reads, fn)  # of a function that is dispatched by a class
@@ -312,26 +324,26 @@ class Names(Noted):
 
     def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes of an object, and what operators call of a class of the user's."""
-        named = isinstance(value, (type, types.ModuleType)) or not of_language(type(value))
+        kind = self.kind(type(value))
+        named = isinstance(value, (type, types.ModuleType)) or not of_language(kind.of)
         operated = name is None or name in reads.operated or not named
         if operated:
             self.passed[id(value)] = value
             if fn is not None and has_fields(type(value)) and reads.takes_whole(name):
                 reads = computing(reads, frozenset({"=="}))
             if reads.computed and not self.again(value, "all of it"):
-                reads = self.all_of(value, reads)
+                self.all_of(value, kind, reads, fn)
         self.attributes(value, reads, fn, name)
         own = plain(value, "__dict__")
-        if own is not ABSENT and keeps(value, reads.attributes, operated):
+        if own is not ABSENT and kind.keeps(reads.attributes, operated):
             self.note(parts, own)
             for part in own.values():
                 if isinstance(part, CONTAINERS):
                     self.look(None, part, reads, fn)
-        for home in type(value).__mro__:
-            for key, part in () if is_ours(home) else [*vars(home).items()]:
-                if is_special(home, key, part) and self.has_called(key, operated):
-                    self.note(attribute, type(value), key)
-                    self.method(part, (value,), reads, fn)
+        for key, part in kind.specials:
+            if self.has_called(key, operated):
+                self.note(attribute, kind.of, key)
+                self.method(part, (value,), reads, fn)
         if operated and isinstance(value, type):
             self.makes(value, reads)
 
@@ -375,67 +387,75 @@ class Names(Noted):
         for hook in found:
             self.look(None, hook, NOTHING, None)
 
-    def all_of(self, value: Any, reads: Reads) -> Reads:
-        """What a function looks up that may ask for whatever an object has."""
-        kind = value if isinstance(value, type) else type(value)
-        homes = [vars(home) for home in kind.__mro__ if not is_ours(home)]
-        names = {key for home in homes for key in home if key[:2] != "__"}
-        if (
-            not isinstance(value, (Module, type))
-            and (own := plain(value, "__dict__")) is not ABSENT
-        ):
-            names.update(own)
-            if not isinstance(value, types.ModuleType):
-                self.note(parts, own)
-        fields = ("attributes", "whole", "operated")
-        return reads._replace(**{field: getattr(reads, field) | names for field in fields})
+    def all_of(self, value: Any, kind: Kind, reads: Reads, fn: Any) -> None:
+        """Take in whatever an object has, which a function may ask for by computed names."""
+        own = plain(value, "__dict__")
+        if isinstance(value, (Module, type)) or own is ABSENT:
+            own = EMPTY
+        elif not isinstance(value, types.ModuleType):
+            self.note(parts, own)
+        for part in [*own.values()]:
+            self.look(None, part, reads, fn)
+        of = self.kind(value) if isinstance(value, type) else kind
+        for name in of.public - own.keys():
+            self.of_class(value, of.of, name, of.homes(name), reads, fn, None)
 
     def attributes(self, value: Any, reads: Reads, fn: Any, called: Any = None) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
         is_class, own = isinstance(value, type), plain(value, "__dict__")
         own = EMPTY if own is ABSENT else own
-        kind = value if is_class else type(value)
+        kind = self.kind(value if is_class else type(value))
         is_file = isinstance(value, types.ModuleType)
-        asks = not is_class and isinstance(attribute(kind, "__getattr__"), types.FunctionType)
+        asks = not is_class and isinstance(attribute(kind.of, "__getattr__"), types.FunctionType)
         if is_file and "__getattr__" in own:
             asks = True
             self.look(None, self.note(item, own, "__getattr__"), reads, fn)
-        for put in () if own is EMPTY or isinstance(value, Module) else reads.puts:
+        self.settings(value, own, kind, reads, fn)
+        own_names: frozenset[Any]
+        own_names = EMPTY_NAMES if is_class else reads.attributes.intersection(own)
+        there, shadowed, of_users = kind.asked(EMPTY_NAMES if is_file else reads.attributes)
+        for name in map(str, own_names):
+            if name in shadowed or name not in there:
+                self.note_own(value, own, name)
+                self.look(name, own[name], reads, fn)
+        for name in of_users - (own_names & shadowed):
+            self.of_class(value, kind.of, name, kind.homes(name), reads, fn, name)
+        if not is_class:
+            self.has_not(value, own, shadowed)
+        self.missing(value, own, kind, reads, called, there | own_names, asks)
+
+    def missing(
+        self, value: Any, own: Any, kind: Kind, reads: Reads, called: Any, there: Any, asks: bool
+    ) -> None:
+        """Rely on it that an object has not what a function may ask it for, or does without."""
+        tried: frozenset[Any] = asked_in(reads.tried, called) & reads.attributes
+        if isinstance(value, type):
+            tried |= had(type(value), reads.attributes)
+        for name in map(str, tried - there):
+            self.note(attribute, value, name)
+        if not isinstance(value, type):
+            self.has_not(value, own, reads.attributes if asks else reads.constants)
+            self.has_not(value, own, asked_in(reads.pairs, called))
+            if not isinstance(value, types.ModuleType):
+                self.lacks(kind.of, reads.attributes if asks else asked_in(reads.tried, ""))
+
+    def settings(self, value: Any, own: Any, kind: Kind, reads: Reads, fn: Any) -> None:
+        """Remember what a function may set of an object, and take in what setting it calls."""
+        is_class, is_module = isinstance(value, type), isinstance(value, Module)
+        if reads.puts and own is not EMPTY and not is_module:
             setter, owner = (type.__setattr__, value) if is_class else (setitem, own)
-            self.put(setter, owner, item, own, put)
-            if not is_class and not is_file and not is_ours(kind):
-                self.put(type.__setattr__, kind, item, vars(kind), put)
-        for put in map(str, reads.puts):  # what setting one calls
-            part = next((vars(home)[put] for home in kind.__mro__ if put in vars(home)), None)
+            self.put_any(setter, owner, own, reads.puts)
+            if not is_class and not isinstance(value, types.ModuleType) and not is_ours(kind.of):
+                self.put_any(type.__setattr__, kind.of, kind.table, reads.puts)
+        for put in kind.asked(reads.puts)[0]:
+            part = vars(kind.homes(put)[0])[put]
             if isinstance(part, property):
                 self.method(part.fset, (value,), reads, fn)
             elif is_data(part) and not is_ours(type(part)):
                 self.look(None, part, reads, fn)
                 self.look(None, value, reads, fn)
-        if "setattr" in reads.globals and type(own) is dict and not isinstance(value, Module):
+        if "setattr" in reads.globals and type(own) is dict and not is_module:
             self.adds_to(own)
-        for name in reads.attributes:
-            if not isinstance(name, str):
-                continue
-            named = not is_file and name.isidentifier() and not iskeyword(name)
-            homes = [home for home in kind.__mro__ if name in vars(home)] if named else []
-            if not homes or is_class or not is_data(vars(homes[0])[name]):
-                if name in own and not is_class:
-                    self.note_own(value, own, name)
-                    self.look(name, own[name], reads, fn)
-                    continue
-                paired = f"{called}.{name}" in reads.pairs
-                tried = f"{called}.{name}" in reads.tried or (
-                    is_class and hasattr(type(value), name)
-                )
-                if tried and not homes:
-                    self.note(attribute, value, name)
-                elif asks or (homes and not is_class) or name in reads.constants or paired:
-                    self.note_own(value, own, name)
-                if not (homes or is_class or is_file) and (asks or f".{name}" in reads.tried):
-                    self.note(attribute, kind, name)
-            if homes and not is_ours(homes[0]):
-                self.of_class(value, kind, name, homes, reads, fn)
 
     def own(self, x: Tensor, reads: Reads, fn: Any) -> None:
         """Take in what a function names of what users set on a tensor, or may set."""
@@ -458,11 +478,25 @@ class Names(Noted):
         """Note what an object itself has: of a module, `State` knows."""
         if isinstance(value, threading.local):
             self.note(attribute, value, name)
-        elif own is not EMPTY and not isinstance(value, (Module, type)):
+        elif own is not EMPTY and not isinstance(value, Module):
             self.note(item, own, name)
 
+    def has_not(self, value: Any, own: Any, names: frozenset[Any]) -> None:
+        """Rely on it that an object itself has no more of these."""
+        if isinstance(value, threading.local):
+            for name in names:
+                self.note(attribute, value, str(name))
+        elif own is not EMPTY and not isinstance(value, Module):
+            self.lacks(own, names)
+
+    def kind(self, of: type) -> Kind:
+        """What is known of a class."""
+        if of not in self.kinds:
+            self.kinds[of] = Kind(of)
+        return self.kinds[of]
+
     def of_class(
-        self, value: Any, kind: type, name: str, homes: list[type], reads: Reads, fn: Any
+        self, value: Any, kind: type, name: str, homes: Any, reads: Reads, fn: Any, called: Any
     ) -> None:
         """Take in what an object has from its class; of methods, those of bases as well."""
         for home in homes if "super" in reads.globals else homes[:1]:
@@ -470,7 +504,7 @@ class Names(Noted):
             found = ABSENT if is_followed(part) else attribute(kind, name)
             first = home is homes[0] and found is not ABSENT and found is attribute(kind, name)
             for table in () if first else kind.__mro__[: kind.__mro__.index(home) + 1]:
-                self.note(item, vars(table), name)
+                self.note(item, self.kind(table).table, name)
             if first:
                 self.note(attribute, kind, name)
             if isinstance(part, types.FunctionType):
@@ -489,15 +523,15 @@ class Names(Noted):
             elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
             elif is_compiled(part):
-                self.look(name, part.__get__(None if value is kind else value), reads, fn)
+                self.look(called, part.__get__(None if value is kind else value), reads, fn)
             elif is_data(part) and value is not kind and not is_followed(part):  # a slot, or what
                 if same(attribute(value, name), attribute(value, name)):  # is made at each look
-                    self.look(name, self.note(attribute, value, name), reads, fn)
+                    self.look(called, self.note(attribute, value, name), reads, fn)
             elif hasattr(part, "__get__") and value is not kind:
                 self.look(None, part, reads, fn)
                 self.look(None, value, reads, fn)  # which it may give to others
             else:
-                self.look(name, part, reads, fn)
+                self.look(called, part, reads, fn)
 
     def method(self, part: Any, args: tuple[Any, ...], reads: Reads, fn: Any) -> None:
         """Take in a method and its object, if it is the user's."""
@@ -531,10 +565,13 @@ class Names(Noted):
     def called(self, modules: Iterable[Module]) -> None:
         """Take in modules that were called; then all is taken in."""
         self.late = True
-        for module in modules:
-            self.module("", module, NOTHING, None)
-        self.pass_on()
+        self.kinds.clear()  # which the call may have changed
+        with bounded():
+            for module in modules:
+                self.module("", module, NOTHING, None)
+            self.pass_on()
         self.passed.clear()
+        self.kinds.clear()
         self.met = {id(x) for things in self.held for x in things}
         self.seen.clear()
         self.held.clear()

@@ -84,7 +84,7 @@ class Left:
                     self.take(Module.__setattr__, thing, found, now, recorder)  # no class's own
             elif now is not was:
                 others.append(thing)
-        for setter, thing, row in names.puts.values():
+        for setter, thing, row in [*names.may_be_set()]:
             place, table, key, was = row
             now = place(table, key)
             if same(now, was):
@@ -98,6 +98,7 @@ class Left:
             else:
                 only_set.append((setter, thing, key, now))
         names.puts.clear()
+        names.settable.clear()
         self.put_behind(counted, only_set, recorder)
         for thing, was in names.grown.values():
             self.take_added(thing, was, names, recorder)

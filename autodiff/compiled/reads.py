@@ -114,6 +114,21 @@ def computing(reads: Reads, names: frozenset[str | int]) -> Reads:
     return reads._replace(computed=reads.computed | names)
 
 
+@functools.lru_cache(1024)
+def by_name(pairs: frozenset[str | int]) -> dict[str, frozenset[str]]:
+    """What is asked of each name: of "x.scale" x's scale."""
+    found: dict[str, set[str]] = {}
+    for pair in map(str, pairs):
+        name, _, asked = pair.rpartition(".")
+        found.setdefault(name, set()).add(asked)
+    return {name: frozenset(asked) for name, asked in found.items()}
+
+
+def asked_in(pairs: frozenset[str | int], name: Any) -> frozenset[str]:
+    """What such pairs ask of a name."""
+    return by_name(pairs).get(str(name), frozenset())
+
+
 def at_key(key: str | int) -> str:
     """The name of what is found at a key: no variable's, which may be another thing."""
     return f"[{key!r}]"
