@@ -65,25 +65,8 @@ class Left:
         flatten(result, made)
         others: list[Any] = []
         counted: list[tuple[Any, Row, Any]] = []
-        only_set = []
-        for (ref, name), was in recorder.touched.items():
-            thing = ref()
-            now = getattr(thing, name, was) if name else ABSENT
-            if thing is None or (now is was and type(was) is bool):
-                continue
-            if name and isinstance(thing, Module) and names.counts(name, was, now):
-                self.of_modules.add((thing, name))
-                counted.append((vars(thing), (item, vars(thing), name, was), now))
-            elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
-                self.flags[thing, name] = was
-                self.set_at.append((recorder.set_at[ref, name], thing, name, now))
-            elif name and isinstance(thing, Module):
-                if not (is_plain(now) and same(now, was)):
-                    self.of_modules.add((thing, name))
-                    found = item, vars(thing), name, was
-                    self.take(Module.__setattr__, thing, found, now, recorder)  # no class's own
-            elif now is not was:
-                others.append(thing)
+        only_set: list[Any] = []
+        self.take_touched(names, recorder, counted, others)
         for setter, thing, row in [*names.may_be_set()]:
             place, table, key, was = row
             now = place(table, key)
@@ -109,6 +92,29 @@ class Left:
         made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
+
+    def take_touched(
+        self, names: Names, recorder: Recorder, counted: list[Any], others: list[Any]
+    ) -> None:
+        """Take in attributes of modules; to `others` go objects that changed in another way."""
+        for (ref, name), was in recorder.touched.items():
+            thing = ref()
+            now = getattr(thing, name, was) if name else ABSENT
+            if thing is None or (now is was and type(was) is bool):
+                continue
+            if name and isinstance(thing, Module) and names.counts(name, was, now):
+                self.of_modules.add((thing, name))
+                counted.append((vars(thing), (item, vars(thing), name, was), now))
+            elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
+                self.flags[thing, name] = was
+                self.set_at.append((recorder.set_at[ref, name], thing, name, now))
+            elif name and isinstance(thing, Module):
+                if not (is_plain(now) and same(now, was)):
+                    self.of_modules.add((thing, name))
+                    found = item, vars(thing), name, was
+                    self.take(Module.__setattr__, thing, found, now, recorder)  # no class's own
+            elif now is not was:
+                others.append(thing)
 
     def put_behind(self, counted: list[Any], only_set: list[Any], recorder: Recorder) -> None:
         """Take in what a run sets behind what it carries on, whose values come first."""
