@@ -46,6 +46,7 @@ GETTERS = operator.attrgetter, operator.methodcaller
 BOUND = types.BuiltinMethodType, types.MethodWrapperType
 SMALL = 4096  # bytes of an array that are compared
 OF_FUNCTIONS = "forward", "setup_context", "backward"
+DEEP = 24  # looks in one another
 
 
 class Names(Functions):
@@ -62,8 +63,22 @@ class Names(Functions):
 
     def look(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in what a function reaches by a value that it calls by this name, if by any."""
-        if value is ABSENT or is_plain(value) or self.again(value, reads, name):
+        if value is ABSENT or is_plain(value):
             return
+        if self.depth == DEEP:
+            self.later.append((name, value, reads, fn))
+        elif not self.again(value, reads, name):
+            self.depth += 1
+            self.lead(name, value, reads, fn)
+            self.depth -= 1
+
+    def catch_up(self) -> None:
+        """Look at what was left for later."""
+        while self.later:
+            self.look(*self.later.pop())
+
+    def lead(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in what a value leads to."""
         kind = type(value)
         if isinstance(value, (Tensor, Optimizer)):
             self.found[id(value)] = value
@@ -175,13 +190,16 @@ class Names(Functions):
 
     def pass_on(self) -> None:
         """Take in what any function names of objects that it may be given."""
+        self.catch_up()
         done = 0, NOTHING
         while done != (len(self.passed), self.asked):
             done = len(self.passed), self.asked
             for value in [*self.passed.values()]:
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
+            self.catch_up()
         self.of_parameters()
+        self.catch_up()
         for value in self.rated.values():
             for table, key in asked_of(value, self.asked):
                 self.note(item, table, key)

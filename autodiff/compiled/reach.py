@@ -44,6 +44,8 @@ class Reach(Noted):
         self.members: list[Tensor] = []  # parameters of modules
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
+        self.depth = 0  # of looks in one another
+        self.later: list[tuple[Any, Any, Reads, Any]] = []  # looks that are to be made less deep
         self.kinds: dict[type, Kind] = {}
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
         self.met: set[int] = set()  # the ids, then, of what was there before
