@@ -19,6 +19,7 @@ from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, Nobody, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import Place, live_places, takes_out, with_live
+from autodiff.compiled.noted import TOO_MUCH, TooMuchError
 from autodiff.compiled.record import Recorder, UnfitError
 from autodiff.compiled.recording import Recording, last
 from autodiff.compiled.show import Stats, listing, plot, stats
@@ -193,7 +194,7 @@ class Compiled(functools.partial[Any]):
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
             return self.fn(*args, **kwargs)  # of several tensors, under vmap, or a subclass's
         key = key_of(spec, tensors)
-        if key in self.eager or last.was_undone():
+        if key in self.eager or TOO_MUCH in self.eager or last.was_undone():
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
         for recording in self.found(key):
@@ -222,7 +223,11 @@ class Compiled(functools.partial[Any]):
                 time.sleep(0)
         if self.tries.total() > KEPT:
             return self.fn(*args, **kwargs)  # no recording is of use twice
-        return self.record(key, inputs, args, kwargs)
+        try:
+            return self.record(key, inputs, args, kwargs)
+        except TooMuchError as why:
+            self.leave_all(str(why))
+        return self.fn(*args, **kwargs)
 
     def into(self, args: tuple[Any, ...], out: Any, **kwargs: Any) -> Any:
         """The call, its result written to `out`, which has the structure of the result."""
@@ -378,6 +383,11 @@ class Compiled(functools.partial[Any]):
             raise RuntimeError(f"fullgraph=True: {self.name()} cannot be recorded: {why}")
         self.eager[key] = why
         warnings.warn(f"{self.name()} stays eager: {why}", stacklevel=5)
+
+    def leave_all(self, why: str) -> None:
+        """Let all calls be eager."""
+        if TOO_MUCH not in self.eager:
+            self.give_up(TOO_MUCH, why, False)
 
     def keep(self, key: Any, recording: Recording) -> None:
         """Add a recording, dropping the least recently used beyond KEPT."""

@@ -65,7 +65,38 @@ class Left:
         flatten(result, made)
         others: list[Any] = []
         counted: list[tuple[Any, Row, Any]] = []
-        only_set = []
+        only_set: list[Any] = []
+        self.take_touched(names, recorder, counted, others)
+        for setter, thing, row in [*names.may_be_set()]:
+            place, table, key, was = row
+            now = place(table, key)
+            if same(now, was):
+                if now is not ABSENT:
+                    names.note(place, table, key)  # the call may have set it to that
+            elif names.counts(key, was, now):
+                counted.append((thing, row, now))
+            elif names.is_noted(place, table, key):
+                if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
+                    self.take(setter, thing, row, now, recorder)
+            else:
+                only_set.append((setter, thing, key, now))
+        names.puts.clear()
+        names.settable.clear()
+        self.put_behind(counted, only_set, recorder)
+        for thing, was in names.grown.values():
+            self.take_added(thing, was, names, recorder)
+        names.grown.clear()
+        passed = {lib.ad_storage_id(x._p) for x in [*made, *self.new]}
+        if any(lib.ad_storage_id(x._p) in passed for x in self.unread):
+            raise unfit()
+        made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
+        if any(all(x is not y for y in made) for x in others):
+            raise unfit()
+
+    def take_touched(
+        self, names: Names, recorder: Recorder, counted: list[Any], others: list[Any]
+    ) -> None:
+        """Take in attributes of modules; to `others` go objects that changed in another way."""
         for (ref, name), was in recorder.touched.items():
             thing = ref()
             now = getattr(thing, name, was) if name else ABSENT
@@ -84,30 +115,6 @@ class Left:
                     self.take(Module.__setattr__, thing, found, now, recorder)  # no class's own
             elif now is not was:
                 others.append(thing)
-        for setter, thing, row in names.puts.values():
-            place, table, key, was = row
-            now = place(table, key)
-            if same(now, was):
-                if now is not ABSENT:
-                    names.note(place, table, key)  # the call may have set it to that
-            elif names.counts(key, was, now):
-                counted.append((thing, row, now))
-            elif names.is_noted(place, table, key):
-                if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
-                    self.take(setter, thing, row, now, recorder)
-            else:
-                only_set.append((setter, thing, key, now))
-        names.puts.clear()
-        self.put_behind(counted, only_set, recorder)
-        for thing, was in names.grown.values():
-            self.take_added(thing, was, names, recorder)
-        names.grown.clear()
-        passed = {lib.ad_storage_id(x._p) for x in [*made, *self.new]}
-        if any(lib.ad_storage_id(x._p) in passed for x in self.unread):
-            raise unfit()
-        made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
-        if any(all(x is not y for y in made) for x in others):
-            raise unfit()
 
     def put_behind(self, counted: list[Any], only_set: list[Any], recorder: Recorder) -> None:
         """Take in what a run sets behind what it carries on, whose values come first."""

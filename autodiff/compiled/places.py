@@ -65,6 +65,14 @@ def covers(found: tuple[Any, frozenset[Any]], _: Any = None) -> Any:
     return found[0] >= found[1]
 
 
+def lacks(found: tuple[frozenset[Any], Any], _: Any = None) -> Any:
+    """Whether a table, or a class, has none of the names, of these two."""
+    names, thing = found
+    if isinstance(thing, type):
+        return all(names.isdisjoint(vars(home)) for home in thing.__mro__)
+    return names.isdisjoint(thing)
+
+
 def alike(now: list[Any], was: list[Any]) -> bool:
     """Whether each of a container's parts is as it was."""
     return len(now) == len(was) and all(map(same, now, was))
@@ -85,6 +93,7 @@ PLACES: dict[Callable[[Any, Any], Any], str] = {
     covers: "covers({owner})",
     elements: "elements({owner})",
     filled: "filled({owner})",
+    lacks: "lacks({owner})",
     held: "held({owner})",
     parts: "parts({owner})",
     version: "version({owner})",

@@ -65,6 +65,8 @@ LETTERS = dict(
     attribute="a", call="(", constant="1", item="i", name="s", **{"global": "x", "local": "x"}
 )
 TOLD = r"x(?:a|[x1s]i)*(s)([1s.]|xa*)?\("  # an object, a name, and what is there without it
+Found = dict[str, set[str | int]]  # fields of `Reads`, as they are filled
+Aliases = list[tuple[str | int, str | int]]
 Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
 
 
@@ -114,6 +116,21 @@ def computing(reads: Reads, names: frozenset[str | int]) -> Reads:
     return reads._replace(computed=reads.computed | names)
 
 
+@functools.lru_cache(1024)
+def by_name(pairs: frozenset[str | int]) -> dict[str, frozenset[str]]:
+    """What is asked of each name: of "x.scale" x's scale."""
+    found: dict[str, set[str]] = {}
+    for pair in map(str, pairs):
+        name, _, asked = pair.rpartition(".")
+        found.setdefault(name, set()).add(asked)
+    return {name: frozenset(asked) for name, asked in found.items()}
+
+
+def asked_in(pairs: frozenset[str | int], name: Any) -> frozenset[str]:
+    """What such pairs ask of a name."""
+    return by_name(pairs).get(str(name), frozenset())
+
+
 def at_key(key: str | int) -> str:
     """The name of what is found at a key: no variable's, which may be another thing."""
     return f"[{key!r}]"
@@ -122,8 +139,8 @@ def at_key(key: str | int) -> str:
 @functools.lru_cache(1024)
 def reads_of(code: types.CodeType) -> Reads:
     """What code looks up."""
-    found: dict[str, set[str | int]] = {field: set() for field in Reads._fields}
-    aliases: list[tuple[str | int, str | int]] = []
+    found: Found = {field: set() for field in Reads._fields}
+    aliases: Aliases = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     catching = any(kind == "catch" for kind, _ in steps)
     asked: set[str | int] = set()
@@ -155,29 +172,7 @@ def reads_of(code: types.CodeType) -> Reads:
             continue
         elif kind not in ("global", "local", "attribute"):
             continue
-        if compares(steps[i : i + 5]) or (steps[after][0] == "call" and steps[i - 1][1] in SHOWING):
-            found["compared"].add(name)
-        if kind == "global":
-            found["globals"].add(name)
-            if name in ASKED:
-                told = told_by(steps[after : after + 16])
-                found["computed" if told is None else "tried"].add(name if told is None else told)
-        elif kind == "attribute":
-            found["attributes"].add(name)
-        if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
-            found["computed"].add(name)
-        (use, used), (then, _) = steps[after : after + 2]
-        if use == "attribute":
-            found["pairs"].add(f"{name}.{used}")
-            found["tried"].update([f"{name}.{used}"] if catching else ())
-        if use not in ("attribute", "put", *STORES) and then != "put item":
-            found["operated"].add(name)
-        if use == "constant" and then == "item":
-            found["keyed"].add(name)
-        elif use in STORES:
-            aliases.append((name, used))
-        elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
-            found["whole"].add(name)
+        add_use(found, aliases, steps, i, after, name, catching)
     for name, other in reversed(aliases):
         for field in ("compared", "keyed", "whole", "operated"):
             if other in found[field]:
@@ -190,13 +185,7 @@ def reads_of(code: types.CodeType) -> Reads:
         if kind in LOOKING or (kind in SETTING and before not in own)
     }
     found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
-    asked |= found["globals"] | found["attributes"]
-    if any("%" in x for x in found["constants"] if isinstance(x, str)):
-        asked.add("format")
-    if any(re.search(r"{[^}]*[.\[]", x) for x in found["constants"] if isinstance(x, str)):
-        found["computed"].add("format")
-    for methods, names in BY_NAMES.items():
-        found["methods"].update(() if names.isdisjoint(asked) else methods)
+    add_unnamed(found, asked)
     if code.co_name in MAKING:
         found["attributes"] -= {*MAKING}
     for constant in code.co_consts:
@@ -204,6 +193,47 @@ def reads_of(code: types.CodeType) -> Reads:
             for field, inner in reads_of(constant)._asdict().items():
                 found[field] |= inner
     return Reads(**{field: frozenset(names) for field, names in found.items()})
+
+
+def add_use(
+    found: Found, aliases: Aliases, steps: list[Step], i: int, after: int, name: Any, catching: bool
+) -> None:
+    """Add what a step looks up, or what is found there, and how the steps `after` use it."""
+    kind = steps[i][0]
+    if compares(steps[i : i + 5]) or (steps[after][0] == "call" and steps[i - 1][1] in SHOWING):
+        found["compared"].add(name)
+    if kind == "global":
+        found["globals"].add(name)
+        if name in ASKED:
+            told = told_by(steps[after : after + 16])
+            found["computed" if told is None else "tried"].add(name if told is None else told)
+    elif kind == "attribute":
+        found["attributes"].add(name)
+    if name in ASKING and (steps[i - 1][1] if kind == "attribute" else None) in FILES:
+        found["computed"].add(name)
+    (use, used), (then, _) = steps[after : after + 2]
+    if use == "attribute":
+        found["pairs"].add(f"{name}.{used}")
+        found["tried"].update([f"{name}.{used}"] if catching else ())
+    if use not in ("attribute", "put", *STORES) and then != "put item":
+        found["operated"].add(name)
+    if use == "constant" and then == "item":
+        found["keyed"].add(name)
+    elif use in STORES:
+        aliases.append((name, used))
+    elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
+        found["whole"].add(name)
+
+
+def add_unnamed(found: Found, asked: set[str | int]) -> None:
+    """Add methods that are called where code names what calls them, or strings format."""
+    asked = asked | found["globals"] | found["attributes"]
+    if any("%" in x for x in found["constants"] if isinstance(x, str)):
+        asked.add("format")
+    if any(re.search(r"{[^}]*[.\[]", x) for x in found["constants"] if isinstance(x, str)):
+        found["computed"].add("format")
+    for methods, names in BY_NAMES.items():
+        found["methods"].update(() if names.isdisjoint(asked) else methods)
 
 
 def counted_of(steps: list[Step]) -> set[str | int]:

@@ -95,14 +95,6 @@ def of_language(thing: Any) -> bool:
     return home in sys.stdlib_module_names and home not in OPEN
 
 
-def keeps(value: Any, names: frozenset[Any], operated: bool) -> bool:
-    """Whether methods of the language's may look at what an object has."""
-    homes = [vars(home) for home in type(value).__mro__ if home is not object]
-    methods = [home[name] for home in homes for name in names & home.keys()]
-    found = any(isinstance(part, types.FunctionType) and of_language(part) for part in methods)
-    return found or (operated and of_language(type(value)))
-
-
 def is_ours(kind: type) -> bool:
     """Whether a class is one of this library's or of the language's own."""
     return home_of(kind).split(".")[0] in ("autodiff", "builtins")
