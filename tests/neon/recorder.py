@@ -23,7 +23,7 @@ END, FILL, SHOW = -1, -2, -3  # in place of the number of a function
 SILENT = ("ad_error", "ad_init", "ad_isa", "ad_compiler", "ad_memory_", "ad_storage_id")
 SILENT += ("ad_spread_regions", "ad_get_num_threads", "ad_set_num_threads", "ad_release_owner")
 SILENT += ("ad_tape_", "ad_watch", "ad_dlpack_", "ad_capsule_", "ad_table", "ad_held_", "ad_slots_")
-SILENT += ("ad_quick", "ad_stored")
+SILENT += ("ad_quick", "ad_stored", "ad_direct", "ad_nodes_start")
 
 
 def extension(package: Path) -> types.ModuleType:
