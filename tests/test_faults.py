@@ -58,6 +58,13 @@ def forget_programs() -> None:
     """Has pointwise ops made anew when they are called next."""
     for f in FUNCTIONS.values():
         lib.ad_op_forget(f.op.native)
+    forget_recipes()
+
+
+def forget_recipes() -> None:
+    """Has nodes of pointwise ops made as their plans, which were changed, tell."""
+    for f in FUNCTIONS.values():
+        f.op.recipes[:] = [None] * len(f.op.recipes)
 
 
 def change_rule(patch: Patch, name: str, vjp: Rule) -> None:
@@ -65,6 +72,7 @@ def change_rule(patch: Patch, name: str, vjp: Rule) -> None:
     patch.setitem(PRIMITIVES, name, PRIMITIVES[name]._replace(vjp=vjp))
     for f in FUNCTIONS.values():
         patch.setattr(f.op, "plans", {})
+    forget_recipes()
 
 
 def change_root(patch: Patch, name: str, root: Expr) -> None:
@@ -216,6 +224,7 @@ def a_plan_of_another_call(patch: Patch) -> None:
 
     op = FUNCTIONS["sub"].op
     patch.setattr(op, "plans", Stale())
+    forget_recipes()
     op.call(ad.ones(1, dtype=ad.float64, requires_grad=True), ad.ones(1, dtype=ad.float64))
 
 

@@ -100,7 +100,7 @@ def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     n = op.n_in
     if n not in _CALLS:
         return lambda *xs: _whole(op, xs)
-    recipes: list[Any] = [None] * 2**n
+    op.recipes = recipes = [None] * 2**n
     call: Callable[..., Tensor] = _CALLS[n](op, quick_call(op, recipes), recipes)
     call.__annotations__ = _ANNOTATIONS[n]
     return call

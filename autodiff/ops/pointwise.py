@@ -84,6 +84,7 @@ class PointwiseOp:
         self.native = ffi.gc(native, lib.ad_op_free)
         lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
+        self.recipes: list[Any] = []  # what is native has of them: `quick`
         self.call: Callable[..., Tensor] = caller(self)
 
     def __repr__(self) -> str:
