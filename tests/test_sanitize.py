@@ -40,7 +40,8 @@ MISTAKES = {
     ),
     "memory given back": (
         "address",
-        "copy = ffi.new('ad_tensor *', x._p[0]); del x; lib.ad_version(copy)",
+        "from autodiff.native import descriptors\n"
+        "copy = ffi.new('ad_tensor *', descriptors([x._p])[0][0]); del x; lib.ad_version(copy)",
         "heap-use-after-free",
     ),
     "a misaligned float": (
