@@ -13,14 +13,21 @@ enum { QUICK_MOST = 4 };                /* operands */
  */
 enum { CALLED, OWNER, NUMBERS, UNRECORDED, MODE, NOTING, RECIPES };
 
-/* Whether a class of tensors has the slot for descriptors, and no property of that name. */
+/* Whether a class of tensors has the slot for descriptors, and no property of that name. The last that had
+ * is known: mostly it is that of parameters. */
 static bool has_slot(PyTypeObject *type) {
+    static PyTypeObject *known;
+    if (type == known) return true;
     PyObject *const own = PyObject_GetAttrString((PyObject *)type, "_p");
     PyObject *const slot = PyObject_GetAttrString((PyObject *)tensor_type, "_p");
     PyErr_Clear();
     Py_XDECREF(own);
     Py_XDECREF(slot);
-    return own && own == slot;
+    if (!own || own != slot) return false;
+    Py_INCREF(type); /* no other class comes to lie there */
+    Py_XDECREF(known);
+    known = type;
+    return true;
 }
 
 static inline __attribute__((always_inline)) ad_slots *slots_of(PyObject *object) {
