@@ -57,9 +57,8 @@ typedef struct {
 } direct_op;
 
 /* What belongs to a function: how it is called; the op, its nodes' class and arguments, where these are
- * always the same, and what it saves; which threads do not record, and what tells
- * whether this one does; whether somebody is to be told of nodes;
- * shapes by their keys. */
+ * always the same, and what it saves; which threads do not record, and what tells whether this one does;
+ * whether somebody is to be told of nodes; shapes by their keys. */
 enum { HOW, DIRECT_OP, NODES, ALWAYS, SAVES, DIRECT_UNRECORDED, DIRECT_MODE, DIRECT_NOTING, SHAPES };
 
 static bool number_of(PyObject *given, int64_t *number, bool may_be_flag) {
@@ -101,7 +100,7 @@ static bool numbers_of(const direct_op *op, PyObject *const *given, Py_ssize_t n
         const int i = a->count++ - op->n_bound;
         if (i < 0)
             *number = op->bound[a->count - 1];
-        else if (!number_of(given[i], number, i >= op->dims))
+        else if (!number_of(given[i], number, *letter == 'B'))
             return false;
         if (i >= 0 && i < op->dims && *number < 0) *number += a->x[0]->ndim;
         if (i >= 0 && i < op->dims && (*number < 0 || *number >= a->x[0]->ndim)) return false;
@@ -277,18 +276,9 @@ static int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *b
     for (int i = 0; i < n_bound && i < 2; i++) op->bound[i] = bound[i];
     for (size_t i = 0; i < sizeof direct_forms / sizeof *direct_forms; i++)
         if (!strcmp(form, direct_forms[i].name)) op->form = &direct_forms[i];
-    PyObject *const told = (PyObject *)list, *const capsule =
-                                                 op->form ? PyCapsule_New(op, NULL, free_direct) : NULL;
+    PyObject *const capsule = op->form ? PyCapsule_New(op, NULL, free_direct) : NULL;
     if (!capsule) free(op);
-    PyObject *self = NULL, *made = NULL;
-    if (capsule && !PyList_Insert(told, HOW, capsule)) self = PyList_AsTuple(told);
-    if (self) made = PyCFunction_New(&direct_function, self);
-    const int failed = !made || PyList_Append(told, made);
-    Py_XDECREF(made);
-    Py_XDECREF(self);
-    Py_XDECREF(capsule);
-    if (failed) PyErr_Clear();
-    return failed;
+    return give_function(list, &direct_function, capsule);
 }
 #else
 static int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *bound, int dims, int flags,

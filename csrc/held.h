@@ -16,6 +16,15 @@ static struct _cffi_ctypedescr *pointer_type, *row_type, *numbers_type, *sizes_t
 static bool is_held(PyObject *object) { return Py_TYPE(object) == held_type; }
 static ad_tensor *held_by(PyObject *object) { return ((ad_held *)object)->x; }
 
+/* Appends what was made, if it was, to a list that is given by its address, and lets it go; 0 where it is
+ * there. */
+static int give(intptr_t list, PyObject *made) {
+    const int failed = !made || PyList_Append((PyObject *)list, made);
+    Py_XDECREF(made);
+    if (failed) PyErr_Clear();
+    return failed;
+}
+
 /* A storage may belong to an object of Python, which is let go in a call: an error on its way is kept. */
 static void let_held_go(PyObject *self) {
     PyTypeObject *const type = Py_TYPE(self);

@@ -40,13 +40,7 @@ static PyType_Spec node_spec = {"autodiff.NodeSlots", sizeof(ad_node), 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, node_slots};
 
 /* Appends the class of these slots to a list. */
-static int ad_nodes_start(intptr_t list) {
-    PyObject *const made = PyType_FromSpec(&node_spec);
-    const int failed = !made || PyList_Append((PyObject *)list, made);
-    Py_XDECREF(made);
-    if (failed) PyErr_Clear();
-    return failed;
-}
+static int ad_nodes_start(intptr_t list) { return give(list, PyType_FromSpec(&node_spec)); }
 
 /* The descriptors that a node saves, `which` being those of the n operands and any other number the result:
  * and their versions, added up. A pointwise result `tells` those of the first two, from before the call. */

@@ -7,10 +7,9 @@
 enum { P, NODE, ACC, BASE, BASE_NODE }; /* a tensor's slots */
 enum { QUICK_MOST = 4 };                /* operands */
 
-/* What belongs to a function: the op, who owns it, the numbers; which threads do not record, and what
- * tells whether this one does; whether
- * somebody is to be told of nodes; and of each set of operands that have a node a tuple of what is recorded.
- */
+/* What belongs to a function: the op, who owns it, the numbers; which threads do not record, and what tells
+ * whether this one does; whether somebody is to be told of nodes; and of each set of operands that have a
+ * node a tuple of what is recorded. */
 enum { CALLED, OWNER, NUMBERS, UNRECORDED, MODE, NOTING, RECIPES };
 
 /* Whether a class of tensors has the slot for descriptors, and no property of that name. The last that had
@@ -193,18 +192,19 @@ static PyMethodDef quick_functions[] = {
     {"quick", (PyCFunction)(void (*)(void))quick_to, METH_FASTCALL, NULL},
 };
 
-/* Appends the function that calls an op to a list of what belongs to it, from its owner on. */
-static int ad_quick(ad_op *op, int how, intptr_t list) {
-    PyObject *const told = (PyObject *)list, *const capsule = PyCapsule_New(op, NULL, NULL);
-    PyObject *self = NULL, *made = NULL;
-    if (capsule && !PyList_Insert(told, CALLED, capsule)) self = PyList_AsTuple(told);
-    if (self) made = PyCFunction_New(&quick_functions[how], self);
-    const int failed = !made || PyList_Append(told, made);
-    Py_XDECREF(made);
+/* Appends a function to a list of what belongs to it, besides the capsule that it looks into first. */
+static int give_function(intptr_t list, PyMethodDef *method, PyObject *capsule) {
+    PyObject *const told = (PyObject *)list;
+    PyObject *const self = capsule && !PyList_Insert(told, 0, capsule) ? PyList_AsTuple(told) : NULL;
+    const int failed = give(list, self ? PyCFunction_New(method, self) : NULL);
     Py_XDECREF(self);
     Py_XDECREF(capsule);
-    if (failed) PyErr_Clear();
     return failed;
+}
+
+/* Appends the function that calls an op to a list of what belongs to it, from its owner on. */
+static int ad_quick(ad_op *op, int how, intptr_t list) {
+    return give_function(list, &quick_functions[how], PyCapsule_New(op, NULL, NULL));
 }
 #else
 static int ad_quick(ad_op *op, int how, intptr_t list) {

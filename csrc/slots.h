@@ -77,11 +77,7 @@ static int ad_slots_start(intptr_t list) {
         Py_INCREF(type);
         tensor_type = (PyTypeObject *)type;
     }
-    PyObject *const made = type ? PyCFunction_New(&filled_function, type) : PyType_FromSpec(&slots_spec);
-    const int failed = !made || PyList_Append(told, made);
-    Py_XDECREF(made);
-    if (failed) PyErr_Clear();
-    return failed;
+    return give(list, type ? PyCFunction_New(&filled_function, type) : PyType_FromSpec(&slots_spec));
 }
 #else
 static int ad_slots_start(intptr_t list) {

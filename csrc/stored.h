@@ -80,12 +80,7 @@ static PyMethodDef stored_functions[] = {
 /* Appends those to a list. */
 static int ad_stored(intptr_t list) {
     int failed = 0;
-    for (int i = 0; !failed && i < 3; i++) {
-        PyObject *const made = PyCFunction_New(&stored_functions[i], NULL);
-        failed = !made || PyList_Append((PyObject *)list, made);
-        Py_XDECREF(made);
-    }
-    if (failed) PyErr_Clear();
+    for (int i = 0; !failed && i < 3; i++) failed = give(list, PyCFunction_New(&stored_functions[i], NULL));
     return failed;
 }
 #else

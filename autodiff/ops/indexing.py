@@ -31,7 +31,7 @@ from autodiff.ops.subscript import (
     is_scalar,
     together,
 )
-from autodiff.ops.views import _select, _select_at_once, _slice, alias, expand, reshape, select
+from autodiff.ops.views import _select_at_once, _slice, alias, expand, reshape, select
 from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, own
 
 _select_p, _select_two, _unsqueeze_p = lib.ad_select, lib.ad_select_two, lib.ad_unsqueeze
@@ -45,9 +45,6 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         y: Tensor | None = _select_at_once(x, 0, index)
         if y is not None:
             return y
-        p = _select_p(x._p, 0, index)
-        if p:
-            return _select.result(x, p, (0, index))
     if kind is tuple and (x._node if x._base is None else live_node(x)) is None:  # no step is told
         p = _at_once(x._p, index)
         if p:
