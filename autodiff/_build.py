@@ -10,7 +10,7 @@ from pathlib import Path
 import cffi
 
 CSRC = Path(__file__).parent.parent / "csrc"
-_CALLS = "quick", "direct", "stored"
+_CALLS = "quick", "direct", "stored", "plan", "look", "replay"
 FLAGS = [
     "-std=gnu11",
     "-O2",
@@ -50,6 +50,9 @@ def declarations() -> str:
         "int flags, intptr_t list);",
         "int ad_quick(ad_op *op, int how, intptr_t list);",
         "int ad_stored(intptr_t list);",
+        "int ad_counts_start(intptr_t list);",
+        "int ad_called_start(intptr_t list);",
+        "int ad_replay(ad_tape *tape, int n_looks, intptr_t list);",
         "int ad_capsule_append(intptr_t list, void *made, int with_version);",
         "ad_tensor *ad_capsule_take(intptr_t object);",
     ]

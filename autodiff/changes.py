@@ -11,17 +11,30 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from autodiff._native import lib
 
 
-class Changes:
+class Counts:
+    """What counts, where it is no native object's, at which a native call looks."""
+
+    __slots__ = ("count",)
+    count: int
+
+
+_found: list[Any] = []
+if not TYPE_CHECKING and not lib.ad_counts_start(id(_found)):
+    Counts = _found[0]
+
+
+class Changes(Counts):
     """The count of changes, and the recorder of the recording that is under way, if any.
 
     `live` counts those of them that only change numbers which a recording reads at each run.
     """
 
-    __slots__ = ("count", "live", "recorder")
-    count: int
+    __slots__ = ("live", "recorder")
     live: int
     recorder: Any  # autodiff.compiled.record.Recorder
 

@@ -149,6 +149,20 @@ class _NodeSlots:
     _at: Any
 
 
+class Called:
+    """What is called by a function that it has as `_call`."""
+
+    __slots__ = ("__weakref__", "_call")
+    _call: Callable[..., Any]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+
+_made: list[Any] = []
+if not TYPE_CHECKING and not lib.ad_called_start(id(_made)):
+    Called = _made[0]
+
 ANY, PLAIN, TO = 0, 1, 2  # how
 
 

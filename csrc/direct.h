@@ -159,17 +159,21 @@ static PyObject *direct_node(PyObject *self, const direct_op *op, PyObject *edge
     return node_of(PyTuple_GetItem(self, NODES), slots, saved, versions);
 }
 
-static void put_base(PyObject *y, ad_slots *x, PyObject *object) {
-    PyObject *base = x->slot[BASE], **const slot = ((ad_slots *)y)->slot;
-    /* a leaf is a base, though it may be a view */
-    if (base == Py_None || (x->slot[ACC] != Py_None && x->slot[ACC] == x->slot[NODE])) base = object;
-    PyObject *const node = slots_of(base)->slot[NODE];
+static void put_this_base(PyObject *y, PyObject *base) {
+    PyObject **const slot = ((ad_slots *)y)->slot, *const node = slots_of(base)->slot[NODE];
     Py_INCREF(base);
     Py_INCREF(node);
     Py_DECREF(slot[BASE]);
     Py_DECREF(slot[BASE_NODE]);
     slot[BASE] = base;
     slot[BASE_NODE] = node;
+}
+
+static void put_base(PyObject *y, ad_slots *x, PyObject *object) {
+    PyObject *const base = x->slot[BASE];
+    /* a leaf is a base, though it may be a view */
+    const bool is_base = base == Py_None || (x->slot[ACC] != Py_None && x->slot[ACC] == x->slot[NODE]);
+    put_this_base(y, is_base ? object : base);
 }
 
 /* The descriptors of the operands; false where there is more to one. */

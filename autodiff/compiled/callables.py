@@ -14,16 +14,17 @@ from typing import Any
 
 from autodiff.compiled.objects import Objects
 from autodiff.compiled.places import ABSENT, attribute, item, parts
-from autodiff.compiled.reach import CONTAINERS, EMPTY, NOTHING, is_compiled
+from autodiff.compiled.reach import CONTAINERS, EMPTY, NOTHING
 from autodiff.compiled.reads import Reads, at_key, reads_of
 from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import constants, flatten
 from autodiff.compiled.users import is_file, is_installed, is_ours
+from autodiff.native import Called
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-WRAPPED = (functools.partial, types.MethodType)  # a compiled function is a partial
+WRAPPED = (functools.partial, types.MethodType, Called)
 FUNCTIONS = (types.FunctionType, *WRAPPED)
 
 
@@ -33,7 +34,7 @@ class Functions(Objects):
     def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
         """Take in what is called, and its arguments."""
         while isinstance(fn, WRAPPED):
-            if is_compiled(fn):
+            if isinstance(fn, Called):
                 fn = vars(fn)["fn"]
             elif isinstance(fn, types.MethodType):
                 fn, args = fn.__func__, (fn.__self__, *args)
@@ -106,7 +107,7 @@ class Functions(Objects):
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
         base, own = value, []
         while isinstance(base, WRAPPED):
-            if is_compiled(base):
+            if isinstance(base, Called):
                 base = vars(base)["fn"]
             elif isinstance(base, functools.partial):
                 own += [*base.args, *base.keywords.values()]

@@ -22,11 +22,12 @@ from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.noted import TOO_MUCH, TooMuchError
 from autodiff.compiled.record import Recorder, UnfitError
 from autodiff.compiled.recording import Recording, last
+from autodiff.compiled.replayed import replayed
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import constants, flatten
-from autodiff.native import lib
+from autodiff.native import Called, lib
 from autodiff.nn.module import Module
 from autodiff.nn.utils import parametrize
 from autodiff.ops.generator import Generator
@@ -71,13 +72,6 @@ def given_tensors(call: Callable[..., Any], live: list[Place]) -> Callable[..., 
     return called
 
 
-def forwarded(name: str, default: Callable[[Any], Any]) -> Any:
-    """What a partial has by a name, and a compiled function has of its function, if that has it;
-    else what leads whoever takes it for a partial to the function.
-    """
-    return property(lambda self: vars(self).get(name, getattr(self.fn, name, default(self))))
-
-
 @functools.cache
 def container(cls: Any, *names: str) -> type[Compiled]:
     """The class of compiled modules that have these methods, as a Sequential has."""
@@ -89,7 +83,7 @@ def container(cls: Any, *names: str) -> type[Compiled]:
     return type(cls.__name__, (cls,), {**methods, "plain": cls})
 
 
-class Compiled(functools.partial[Any]):
+class Compiled(Called):
     """What `autodiff.compile` returns: called as the function, with the same results.
 
     >>> double = ad.compile(lambda x: 2 * x)
@@ -99,10 +93,7 @@ class Compiled(functools.partial[Any]):
     1
     """
 
-    # A partial of no arguments, as these are called by native code: calling it calls at once what
-    # was generated for the recording that was run last.
-    func = forwarded("func", lambda self: self.fn)
-    args, keywords = forwarded("args", lambda _: ()), forwarded("keywords", lambda _: {})
+    _call: Callable[..., Any]  # which is called at once: of the recording that was run last
     recordings: OrderedDict[Any, list[Recording]]
     eager: dict[Any, str]  # calls that stay eager, and why
     tries: Counter[Any]  # since a recording was run
@@ -117,7 +108,7 @@ class Compiled(functools.partial[Any]):
     ) -> Compiled:
         found = [x for x in OF_CONTAINERS if isinstance(fn, Module) and hasattr(fn, x)]
         kind: Any = cls
-        self = super().__new__(container(kind, *found) if found else cls, callable)
+        self = super().__new__(container(kind, *found) if found else cls)
         self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
@@ -128,16 +119,12 @@ class Compiled(functools.partial[Any]):
         self.recordings = OrderedDict()
         self.eager = {}
         self.tries = Counter()
-        self.call_by(slowly(weakref.ref(self)))
+        object.__setattr__(self, "_call", slowly(weakref.ref(self)))
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         with _tables:
             _alive.add(self)
         return self
-
-    def call_by(self, call: Callable[..., Any]) -> None:
-        """Have a call of this be one of another function."""
-        super().__setstate__((call, (), {}, vars(self)))  # type: ignore[misc]
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -281,7 +268,7 @@ class Compiled(functools.partial[Any]):
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
-            self.call_by(slowly(weakref.ref(self)))
+            object.__setattr__(self, "_call", slowly(weakref.ref(self)))
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
@@ -320,13 +307,15 @@ class Compiled(functools.partial[Any]):
         if flat and recording.quick is None:
             inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
             make = make_quick(recording, args, inputs)
-            recording.quick, called = make(Nobody), make(weakref.ref(self))
+            owner = weakref.ref(self)
+            recording.quick, called = make(Nobody), make(owner)
+            called = replayed(recording, args, inputs, called, slowly(owner))
             recording.called = given_tensors(called, self.live) if self.live else called
         with _tables:
             self.tries.clear()
             if key in self.recordings:  # another thread may have dropped it
                 self.recordings.move_to_end(key)
-            self.call_by(recording.called or slowly(weakref.ref(self)))
+            object.__setattr__(self, "_call", recording.called or slowly(weakref.ref(self)))
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""

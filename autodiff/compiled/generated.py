@@ -69,6 +69,15 @@ def make_quick(recording: Recording, args: tuple[Any, ...], inputs: list[int]) -
     return text.function(f"{defaults}{'/, ' * bool(args)}*rest, **kwargs")
 
 
+def make_structure(recording: Recording, spec: Any, n: int) -> Callable[..., Any]:
+    """A function of n tensors that makes of them a result."""
+    text = Text(recording)
+    names = [f"y{i}" for i in range(n)]
+    left = iter(names)
+    text.line(f"return {text.structure(spec, lambda: next(left))}")
+    return text.function(", ".join(names))(Nobody)
+
+
 def held(p: str) -> str:
     """What owns an output: that of a run of one output does so itself."""
     return p if p == "out" else f"hold({p})"

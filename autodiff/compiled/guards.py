@@ -25,12 +25,13 @@ from autodiff.compiled.callables import FUNCTIONS, Functions
 from autodiff.compiled.noted import bounded
 from autodiff.compiled.places import ABSENT, attribute, elements, filled, held, item, parts, plain
 from autodiff.compiled.rates import asked_of
-from autodiff.compiled.reach import CONTAINERS, EMPTY, NOTHING, is_compiled
+from autodiff.compiled.reach import CONTAINERS, EMPTY, NOTHING
 from autodiff.compiled.reads import GROWING, Reads, at_key
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on
 from autodiff.compiled.tree import is_plain
 from autodiff.compiled.users import home_of, is_drawn, is_installed, is_ours, position
+from autodiff.native import Called
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
 from autodiff.ops.fused import pointwise
@@ -91,7 +92,7 @@ class Names(Functions):
             self.rated[id(value)] = value
             if not is_ours(kind):
                 self.object(name, value, reads, fn)
-        elif is_compiled(value):
+        elif isinstance(value, Called):
             self.look(name, vars(value)["fn"], reads, fn)
             self.object(name, value, reads, fn)
         elif isinstance(value, Module):

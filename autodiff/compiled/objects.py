@@ -13,7 +13,7 @@ from typing import Any
 
 from autodiff.compiled.kinds import Kind, had
 from autodiff.compiled.places import ABSENT, attribute, item, parts, plain
-from autodiff.compiled.reach import CONTAINERS, EMPTY, EMPTY_NAMES, Reach, is_compiled
+from autodiff.compiled.reach import CONTAINERS, EMPTY, EMPTY_NAMES, Reach
 from autodiff.compiled.reads import BY_NAMES, MAKING, Reads, asked_in, computing, reads_of
 from autodiff.compiled.tree import same
 from autodiff.compiled.users import (
@@ -25,6 +25,7 @@ from autodiff.compiled.users import (
     is_users,
     of_language,
 )
+from autodiff.native import Called
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor
@@ -212,8 +213,9 @@ class Objects(Reach):
                     self.method(one, (value,), reads, fn)
             elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
-            elif is_compiled(part):
-                self.look(called, part.__get__(None if value is kind else value), reads, fn)
+            elif isinstance(part, Called):
+                bound: Any = part
+                self.look(called, bound.__get__(None if value is kind else value), reads, fn)
             elif is_data(part) and value is not kind and not is_followed(part):  # a slot, or what
                 if same(attribute(value, name), attribute(value, name)):  # is made at each look
                     self.look(called, self.note(attribute, value, name), reads, fn)

@@ -28,11 +28,6 @@ CONTAINERS = (
 )
 
 
-def is_compiled(value: Any) -> bool:
-    """Whether a function is compiled: how it is called is a partial's way."""
-    return any(kind.__name__ == "Compiled" for kind in type(value).__mro__)
-
-
 class Reach(Noted):
     """What was reached, and what functions on the way ask for."""
 

@@ -35,9 +35,9 @@ MOST = 8  # ways that may be recorded
 class CompiledNode(Node):
     """A call of a compiled function: its backward is one native call too."""
 
-    __slots__ = ("marks", "reverse")
-    reverse: Reverse
-    marks: list[int]  # the versions of what it saved
+    __slots__ = ()
+    reverse: Reverse = Node._op
+    marks: list[int] = Node._told  # the versions of what it saved
 
     def name(self) -> str:
         return "CompiledBackward0"

@@ -23,7 +23,15 @@ END, FILL, SHOW = -1, -2, -3  # in place of the number of a function
 SILENT = ("ad_error", "ad_init", "ad_isa", "ad_compiler", "ad_memory_", "ad_storage_id")
 SILENT += ("ad_spread_regions", "ad_get_num_threads", "ad_set_num_threads", "ad_release_owner")
 SILENT += ("ad_tape_", "ad_watch", "ad_dlpack_", "ad_capsule_", "ad_table", "ad_held_", "ad_slots_")
-SILENT += ("ad_quick", "ad_stored", "ad_direct", "ad_nodes_start")
+SILENT += (
+    "ad_quick",
+    "ad_stored",
+    "ad_direct",
+    "ad_nodes_start",
+    "ad_replay",
+    "ad_called_start",
+    "ad_counts_start",
+)
 
 
 def extension(package: Path) -> types.ModuleType:
@@ -60,6 +68,7 @@ class Recorder:
         shim.lib.ad_held_start = lambda types: 1  # what frees itself would do so unseen
         shim.lib.ad_quick = lambda op, plain, told: 1  # as would what calls natively
         shim.lib.ad_stored = lambda told: 1
+        shim.lib.ad_replay = lambda tape, n, told: 1
         self.real = {call: name for name, call in vars(shim.lib).items() if name in dir(self.lib)}
         shim.ffi = Instead(self.ffi, {"memmove": self.fill, "typeof": self.typeof})
         sys.modules[EXTENSION] = shim
