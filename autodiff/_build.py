@@ -48,7 +48,7 @@ def declarations() -> str:
         "int ad_nodes_start(intptr_t list);",
         "int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *bound, int dims, "
         "int flags, intptr_t list);",
-        "int ad_quick(ad_op *op, int how, intptr_t list);",
+        "int ad_quick(ad_op *op, int flags, intptr_t list);",
         "int ad_stored(intptr_t list);",
         "int ad_counts_start(intptr_t list);",
         "int ad_called_start(intptr_t list);",

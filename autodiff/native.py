@@ -163,21 +163,23 @@ _made: list[Any] = []
 if not TYPE_CHECKING and not lib.ad_called_start(id(_made)):
     Called = _made[0]
 
-ANY, PLAIN, TO = 0, 1, 2  # how
+PLAIN, TO, OF_CLASSES, OF_FLOATS = 1, 2, 4, 8  # flags
 
 
-def quick(native: Any, how: int, *belongs: Any) -> Callable[..., Any]:
+def quick(native: Any, flags: int, *belongs: Any) -> Callable[..., Any]:
     """What calls a pointwise op on tensors, and on numbers for one: a tensor, or None where there
     is more to it.
 
-    `belongs`: of each type of number a dict of those that are tensors; the threads that do not
-    record, and what tells whether this one does; whether somebody is told of nodes; and for each
-    set of operands, as bits, None or the node's class, op and plan, and what is saved. The tensor's
-    `_node` is its node, or those bits where Python has to make it. None of the operands may have
-    one if PLAIN. TO: what it writes to, of the result's shape and dtype, comes first.
+    `belongs`: the classes of tensors that it takes, if OF_CLASSES; of each type of number a dict of
+    those that are tensors; the threads that do not record, and what tells whether this one does;
+    whether somebody is told of nodes; for each set of operands, as bits, None or the node's class,
+    op and plan, and what is saved, or False where there is no node; and what is called with the
+    tensor, those bits and the operands to put its node where there is None. None of the operands
+    may have one if PLAIN, all must be of floats if OF_FLOATS. TO: what it writes to, of the
+    result's shape and dtype, comes first.
     """
     told: list[Any] = [native, *belongs]
-    if not lib.ad_quick(native, how, id(told)):
+    if not lib.ad_quick(native, flags, id(told)):
         return told[-1]  # type: ignore[no-any-return]
     return lambda *xs: None
 

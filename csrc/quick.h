@@ -4,13 +4,24 @@
 #ifndef PYPY_VERSION
 #include <math.h>
 
+enum {
+#define AD_DTYPE(name, ctype, type) AD_##name,
+#include "dtypes.def"
+#undef AD_DTYPE
+};
 enum { P, NODE, ACC, BASE, BASE_NODE }; /* a tensor's slots */
 enum { QUICK_MOST = 4 };                /* operands */
 
-/* What belongs to a function: the op, who owns it, the numbers; which threads do not record, and what tells
- * whether this one does; whether somebody is to be told of nodes; and of each set of operands that have a
- * node a tuple of what is recorded. */
-enum { CALLED, OWNER, NUMBERS, UNRECORDED, MODE, NOTING, RECIPES };
+/* A call: the op; whether none of its operands may have a node, and whether all are of floats; the classes of
+ * tensors that it takes, or NULL for all. And what belongs to it: the numbers; which threads do not record,
+ * and what tells whether this one does; whether somebody is to be told of nodes; for each set of operands
+ * that have a node a tuple of what is recorded, or False for nothing; and what records where there is None.
+ */
+typedef struct {
+    ad_op *op;
+    bool plain, floats;
+    PyObject *types, *numbers, *unrecorded, *mode, *noting, *recipes, *recorder;
+} quick_op;
 
 /* Whether a class of tensors has the slot for descriptors, and no property of that name. The last that had
  * is known: mostly it is that of parameters. */
@@ -42,10 +53,13 @@ static PyObject *found_in(PyObject *table, PyObject *key) {
 }
 
 /* The slots of an operand: a tensor, or where it `may_be` a number, what that was before. */
-static ad_slots *operand_of(PyObject *given, PyObject *self, bool may_be) {
+static ad_slots *operand_of(PyObject *given, const quick_op *q, bool may_be) {
     ad_slots *const x = slots_of(given);
+    if (x && q->types && Py_TYPE(given) != tensor_type &&
+        PySet_Contains(q->types, (PyObject *)Py_TYPE(given)) != 1)
+        return NULL;
     if (x || !may_be) return x;
-    PyObject *const table = found_in(PyTuple_GetItem(self, NUMBERS), (PyObject *)Py_TYPE(given));
+    PyObject *const table = found_in(q->numbers, (PyObject *)Py_TYPE(given));
     if (!table) return NULL;
     const double value = PyFloat_Check(given) ? PyFloat_AsDouble(given) : 1;
     PyObject *const found = value != 0       ? found_in(table, given)
@@ -101,26 +115,28 @@ static PyObject *edges_of(PyObject *const *given, Py_ssize_t n) {
     return edges;
 }
 
-/* What is to be in a result's place of a node: that, or None, or a number of the operands that have one,
- * where it is Python's to make. */
-static PyObject *recorded(PyObject *self, PyObject *edges, PyObject *const *held, Py_ssize_t n, PyObject *p,
-                          long wanted) {
+/* What is to be in a result's place of a node: that, or None, or NotImplemented where Python has to put it.
+ */
+static PyObject *recorded(const quick_op *q, PyObject *edges, PyObject *const *held, Py_ssize_t n,
+                          PyObject *p, long wanted) {
     enum { CLASS, THE_OP, PLAN, WHICH }; /* of a recipe */
-    const int recording = is_recording(PyTuple_GetItem(self, UNRECORDED), PyTuple_GetItem(self, MODE));
+    const int recording = is_recording(q->unrecorded, q->mode);
     if (recording <= 0) return recording ? NULL : nothing();
-    PyObject *const recipe = PyList_GetItem(PyTuple_GetItem(self, RECIPES), wanted);
+    PyObject *const recipe = PyList_GetItem(q->recipes, wanted);
+    if (recipe == Py_False) return nothing();
     if (recipe != Py_None && !(held_by(p)->unlike & wanted)) {
         int64_t versions = 0;
         PyObject *const saved = kept(PyTuple_GetItem(recipe, WHICH), held, n, p, true, &versions);
         if (!saved) return NULL;
-        if (versions >= 0 && (!PyTuple_Size(saved) || !PySet_Size(PyTuple_GetItem(self, NOTING)))) {
+        if (versions >= 0 && (!PyTuple_Size(saved) || !PySet_Size(q->noting))) {
             PyObject *const slots[FILLED] = {
                 edges, NULL, NULL, PyTuple_GetItem(recipe, THE_OP), PyTuple_GetItem(recipe, PLAN), Py_None};
             return node_of(PyTuple_GetItem(recipe, CLASS), slots, saved, versions);
         }
         Py_DECREF(saved);
     }
-    return PyLong_FromLong(wanted);
+    Py_INCREF(Py_NotImplemented);
+    return Py_NotImplemented;
 }
 
 static void put_node(PyObject *x, PyObject *node) {
@@ -129,68 +145,84 @@ static void put_node(PyObject *x, PyObject *node) {
     *slot = node;
 }
 
-/* `plain` where none of the operands may have a node. */
-static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n, bool plain) {
+/* Has Python put the node. */
+static bool put_by_python(const quick_op *q, PyObject *y, long wanted, PyObject *const *given, Py_ssize_t n) {
+    PyObject *const args = PyTuple_New(n + 2), *const number = PyLong_FromLong(wanted);
+    PyObject *const items[] = {y, number};
+    const bool failed = !args || !number;
+    for (Py_ssize_t i = 0; !failed && i < n + 2; i++) {
+        PyObject *const item = i < 2 ? items[i] : given[i - 2];
+        Py_INCREF(item);
+        PyTuple_SetItem(args, i, item);
+    }
+    PyObject *const done = failed ? NULL : PyObject_Call(q->recorder, args, NULL);
+    Py_XDECREF(args);
+    Py_XDECREF(number);
+    Py_XDECREF(done);
+    return done;
+}
+
+/* The finished tensor of a result. */
+static PyObject *tensor_of(const quick_op *q, PyObject *const *given, PyObject *const *held, Py_ssize_t n,
+                           ad_tensor *result, long wanted) {
+    PyObject *const p = pointer_result((char *)result, pointer_type);
+    PyObject *made = p ? filled((PyObject *)tensor_type, p) : NULL;
+    PyObject *const edges = made && wanted ? edges_of(given, n) : NULL;
+    PyObject *const node = edges ? recorded(q, edges, held, n, p, wanted) : NULL;
+    bool failed = wanted && !node;
+    if (node == Py_NotImplemented) {
+        Py_DECREF(node);
+        failed = !put_by_python(q, made, wanted, given, n);
+    } else if (node)
+        put_node(made, node);
+    if (failed) Py_CLEAR(made);
+    Py_XDECREF(edges);
+    Py_XDECREF(p);
+    return made;
+}
+
+static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     if (n < 1 || n > QUICK_MOST) return nothing();
+    const quick_op *const q = PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
     PyObject *held[QUICK_MOST];
     long wanted = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        const ad_slots *const x = operand_of(given[i], self, i == 1 && n == 2);
+        const ad_slots *const x = operand_of(given[i], q, i == 1 && n == 2);
         if (!(held[i] = settled(x))) return nothing();
         if (x->slot[NODE] != Py_None) wanted |= 1l << i;
+        if (q->floats && held_by(held[i])->dtype < AD_float16) return nothing();
     }
-    if (plain && wanted) return nothing();
-    PyObject *const edges = wanted ? edges_of(given, n) : NULL;
-    if (wanted && !edges) return NULL;
+    if (q->plain && wanted) return nothing();
     for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]); /* another thread may replace it meanwhile */
-    ad_tensor *const result = called(PyCapsule_GetPointer(PyTuple_GetItem(self, CALLED), NULL), held, n);
-    PyObject *made = NULL;
-    if (!result)
-        made = nothing(); /* the whole call tells why */
-    else {
-        PyObject *const p = pointer_result((char *)result, pointer_type);
-        made = p ? filled((PyObject *)tensor_type, p) : NULL;
-        PyObject *const node = made && wanted ? recorded(self, edges, held, n, p, wanted) : NULL;
-        if (node) put_node(made, node);
-        if (made && wanted && !node) Py_CLEAR(made);
-        Py_XDECREF(p);
-    }
+    ad_tensor *const result = called(q->op, held, n);
+    /* of a failure the whole call tells why */
+    PyObject *const made = result ? tensor_of(q, given, held, n, result, wanted) : nothing();
     for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
-    Py_XDECREF(edges);
     return made;
-}
-static PyObject *quick_any(PyObject *self, PyObject *const *given, Py_ssize_t n) {
-    return quick(self, given, n, false);
-}
-static PyObject *quick_plain(PyObject *self, PyObject *const *given, Py_ssize_t n) {
-    return quick(self, given, n, true);
 }
 
 /* The same to what is given first, no view, which is given back: nothing may have a node. */
 static PyObject *quick_to(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     if (n < 2 || n > QUICK_MOST + 1 || Py_TYPE(given[0]) != tensor_type) return nothing();
     if (((const ad_slots *)given[0])->slot[BASE] != Py_None) return nothing();
+    const quick_op *const q = PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
     PyObject *held[QUICK_MOST + 1];
     const ad_tensor *x[QUICK_MOST + 1];
     for (Py_ssize_t i = 0; i < n; i++) {
-        const ad_slots *const of = operand_of(given[i], self, i > 1);
+        const ad_slots *const of = operand_of(given[i], q, i > 1);
         if (!(held[i] = settled(of)) || of->slot[NODE] != Py_None) return nothing();
         x[i] = held_by(held[i]);
     }
     for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]);
-    const int failed = ad_pw_into(PyCapsule_GetPointer(PyTuple_GetItem(self, CALLED), NULL), held_by(held[0]),
-                                  (int)n - 1, x + 1);
+    const int failed = ad_pw_into(q->op, held_by(held[0]), (int)n - 1, x + 1);
     for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(held[i]);
     if (failed == AD_NO_MEMORY) return PyErr_NoMemory(); /* an operand may be written over in part */
     if (failed) return nothing();
     Py_INCREF(given[0]);
     return given[0];
 }
-static PyMethodDef quick_functions[] = {
-    {"quick", (PyCFunction)(void (*)(void))quick_any, METH_FASTCALL, NULL},
-    {"quick", (PyCFunction)(void (*)(void))quick_plain, METH_FASTCALL, NULL},
-    {"quick", (PyCFunction)(void (*)(void))quick_to, METH_FASTCALL, NULL},
-};
+static PyMethodDef quick_function = {"quick", (PyCFunction)(void (*)(void))quick, METH_FASTCALL, NULL};
+static PyMethodDef to_function = {"quick", (PyCFunction)(void (*)(void))quick_to, METH_FASTCALL, NULL};
 
 /* Appends a function to a list of what belongs to it, besides the capsule that it looks into first. */
 static int give_function(intptr_t list, PyMethodDef *method, PyObject *capsule) {
@@ -202,13 +234,34 @@ static int give_function(intptr_t list, PyMethodDef *method, PyObject *capsule) 
     return failed;
 }
 
-/* Appends the function that calls an op to a list of what belongs to it, from its owner on. */
-static int ad_quick(ad_op *op, int how, intptr_t list) {
-    return give_function(list, &quick_functions[how], PyCapsule_New(op, NULL, NULL));
+static void free_quick(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, NULL)); }
+
+/* Appends the function that calls an op to a list of what belongs to it, from its owner on; flags: 1 for one
+ * whose operands have no nodes, 2 for one that writes to what it is given first, 4 for one that takes certain
+ * classes, 8 for one of floats. */
+static int ad_quick(ad_op *op, int flags, intptr_t list) {
+    quick_op *const q = calloc(1, sizeof *q);
+    PyObject *const told = PyList_AsTuple((PyObject *)list);
+    PyObject *owner;
+    const bool read = q && told &&
+                      PyArg_ParseTuple(told, "OOOOOOOO", &owner, &q->types, &q->numbers, &q->unrecorded,
+                                       &q->mode, &q->noting, &q->recipes, &q->recorder);
+    PyObject *const capsule = read ? PyCapsule_New(q, NULL, free_quick) : NULL;
+    Py_XDECREF(told); /* the list has it all */
+    if (!capsule) {
+        PyErr_Clear();
+        free(q);
+        return AD_NO_MEMORY;
+    }
+    q->op = op;
+    q->plain = flags & 1;
+    q->floats = flags & 8;
+    if (!(flags & 4)) q->types = NULL;
+    return give_function(list, flags & 2 ? &to_function : &quick_function, capsule);
 }
 #else
-static int ad_quick(ad_op *op, int how, intptr_t list) {
-    (void)op, (void)how, (void)list;
+static int ad_quick(ad_op *op, int flags, intptr_t list) {
+    (void)op, (void)flags, (void)list;
     return AD_BAD_ARG;
 }
 #endif

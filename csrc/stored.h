@@ -1,12 +1,6 @@
 /* stored.h: results that go to a tensor of the caller's, of a call as they mostly are. For the extension
  * alone. */
 #ifndef PYPY_VERSION
-enum {
-#define AD_DTYPE(name, ctype, type) AD_##name,
-#include "dtypes.def"
-#undef AD_DTYPE
-};
-
 /* Whether something is a tensor that no graph knows, a list, tuple or dict of such, or of one of some types.
  * With `like`, tensors have its dtype. */
 static bool is_plain(PyObject *given, PyObject *types, const ad_tensor *like) {

@@ -8,11 +8,13 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, ROOTS, Expr, Primitive, build, inputs, power
+from autodiff.native import OF_FLOATS
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops import incomplete as incomplete
 from autodiff.ops.base import titled
 from autodiff.ops.calling import apply, binary, unary
+from autodiff.ops.calls import quick_call
 from autodiff.ops.clamping import clamp
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import must_be
@@ -150,6 +152,8 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
+    if type(exponent) is Tensor and type(input) is Tensor and out is None:
+        return _pow(input, exponent)
     if type(input) in TENSOR_TYPES and type(exponent) in _REAL:
         op = _POWERS.get(exponent)
         if op is not None and input._p.dtype >= _FIRST_FLOAT:
@@ -157,8 +161,6 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
         if type(exponent) is int and exponent < 0 and input._p.dtype < _FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
-    if type(input) is type(exponent) is Tensor and out is None:
-        return _pow(input, exponent)
     if isinstance(input, Expr):
         return power(input, exponent)  # type: ignore[return-value]
     if isinstance(exponent, Expr):
@@ -169,16 +171,16 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
 
 def power_of(input: Tensor, exponent: Any) -> Tensor:
     """`pow` as Python's operator."""
-    if type(exponent) is Tensor and type(input) is Tensor:
-        return _pow(input, exponent)
     if type(exponent) is int or type(exponent) is float:
         call = _CALLS.get(exponent)
-        if call is not None and input._p.dtype >= _FIRST_FLOAT:
-            return call(input)
+        if call is not None and (y := call(input)) is not None:
+            return y  # type: ignore[no-any-return]
+    elif type(exponent) is Tensor and type(input) is Tensor:
+        return _pow(input, exponent)
     return pow(input, exponent)
 
 
-_CALLS = {a: op.call for a, op in _POWERS.items()}
+_CALLS = {a: quick_call(op, OF_FLOATS | op.flags) for a, op in _POWERS.items()}
 _CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
 _choose = elementwise.where_.call
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
+from autodiff.native import OF_CLASSES
+from autodiff.ops.calls import quick_call
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
-from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.tensor import Tensor
 
 __all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
 
@@ -96,11 +98,11 @@ def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., A
 
 def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     """The function of one tensor."""
-    call = op.call
+    fast = quick_call(op, OF_CLASSES | op.flags)
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        if type(input) in TENSOR_TYPES and out is None:
-            return call(input)
+        if out is None and (y := fast(input)) is not None:
+            return y  # type: ignore[no-any-return]
         return apply(op, (input,), out)
 
     return _named(function, op.name, doc)
@@ -108,11 +110,11 @@ def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
 
 def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     """The function of two operands."""
-    call = op.call
+    fast = quick_call(op, OF_CLASSES | op.flags)
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
-            return call(input, other)
+        if out is None and (y := fast(input, other)) is not None:
+            return y  # type: ignore[no-any-return]
         return apply(op, (input, other), out)
 
     return _named(function, op.name, doc)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import noting
-from autodiff.native import ANY, quick
+from autodiff.native import quick
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
 from autodiff.ops.written import written
-from autodiff.tensor import Tensor, live_node, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, wrap
 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
@@ -62,37 +62,38 @@ NAMES = ("x", "z", "w", "v")
 
 def _written_out(n: int) -> Callable[..., Any]:
     """A call of n operands, the second of two of which may be a number: what is native and common
-    in one step, its node with it once one was made here.
+    in one step.
     """
     xs = ", ".join(NAMES[:n])
     lines = [
         f" def call({xs}):",
         f"  y = fast({xs})",
         *(NUMBER * (n == 2)),
-        "  if y is None:",
-        f"   return whole(op, ({xs},))",
-        "  wanted = y._node",
-        "  if wanted is not None and type(wanted) is int:",
-        "   y._node = None",
-        "   if op.differentiable:",
-        *(["    z = z if type(z) is tensor else operand(z)"] * (n == 2)),
-        f"    edges = ({''.join(f'{x}._node, ' for x in NAMES[:n])})",
-        f"    y._node = node = op.record(({xs},), edges, wanted, y._p)",
-        "    recipes[wanted] = type(node), op, node.plan, node.plan.saved",
-        "  return y",
+        f"  return whole(op, ({xs},)) if y is None else y",
         " return call",
     ]
     scope = {"late": late, "operand": operand, "tensor": Tensor, "whole": _whole}
     scope["__name__"] = __name__  # whose a frame is
-    return written("made", ["op", "fast", "recipes"], lines, scope)  # type: ignore[no-any-return]
+    return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
 
 
 _CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}
 
 
-def quick_call(op: PointwiseOp, recipes: list[Any], how: int = ANY) -> Callable[..., Any]:
+def quick_call(op: PointwiseOp, flags: int = 0) -> Callable[..., Any]:
     """The native function that calls an op: see `native.quick`."""
-    return quick(op.native, how, numbers, unrecorded, mode, noting, recipes)
+    recipes = op.recipes
+
+    def record(y: Tensor, wanted: int, *xs: Any) -> None:
+        if not op.differentiable:
+            recipes[wanted] = False
+            return
+        tensors: list[Any] = [operand(x) for x in xs]
+        y._node = node = op.record(tensors, [x._node for x in tensors], wanted, y._p)
+        recipes[wanted] = type(node), op, node.plan, node.plan.saved
+
+    told = TENSOR_TYPES, numbers, unrecorded, mode, noting, recipes, record
+    return quick(op.native, flags, *told)
 
 
 def caller(op: PointwiseOp) -> Callable[..., Tensor]:
@@ -100,8 +101,8 @@ def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     n = op.n_in
     if n not in _CALLS:
         return lambda *xs: _whole(op, xs)
-    op.recipes = recipes = [None] * 2**n
-    call: Callable[..., Tensor] = _CALLS[n](op, quick_call(op, recipes), recipes)
+    op.recipes = [None] * 2**n
+    call: Callable[..., Tensor] = _CALLS[n](op, quick_call(op))
     call.__annotations__ = _ANNOTATIONS[n]
     return call
 

@@ -51,6 +51,8 @@ class PointwiseOp:
     `call(*tensors)` runs it and records a node where a gradient is wanted.
     """
 
+    flags = 0  # of what calls it natively
+
     def __init__(
         self,
         name: str,
@@ -183,7 +185,7 @@ class PointwiseOp:
     @functools.cached_property
     def to(self) -> Callable[..., Tensor | None]:
         """Of what to write the result to, and operands: that, if nothing else is to be seen to."""
-        return quick_call(self, [], TO)
+        return quick_call(self, TO)
 
     def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Write the result over `out`, an in-place write if it is one of the inputs."""

@@ -41,7 +41,7 @@ class SlopedOp(PointwiseOp):
         if self.differentiable and not any(
             e.op == "cast" and e.value in HALVES for e in topological([root])
         ):
-            self.call = _caller(self, self.call)
+            self.call, self.flags = _caller(self, self.call), PLAIN
 
     def prepared(self, wanted: int) -> _Sloped | None:
         """How a call is made whose inputs want gradients where `wanted` has a bit."""
@@ -113,7 +113,7 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
 
     `value` calls it without them.
     """
-    plain = quick_call(op, [], PLAIN)
+    plain = quick_call(op, PLAIN)
 
     def unary(x: Tensor) -> Tensor:
         y: Tensor | None = plain(x)
