@@ -213,11 +213,12 @@ def _prelu(self: Tensor, weight: Tensor) -> Tensor:
 
 
 def _converter(name: str, d: dtypes.dtype) -> Callable[..., Tensor]:
-    code, convert = d.code, cast.CONVERSIONS[d]
+    at_once = cast.AT_ONCE[d]
 
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        y = self if self._p.dtype == code else convert(self)
-        return y if memory_format is None else cast.to(y, memory_format=memory_format)
+        if memory_format is None and (y := at_once(self)) is not None:
+            return y  # type: ignore[no-any-return]
+        return cast.to(self, d, memory_format=memory_format)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method

@@ -166,6 +166,11 @@ if not TYPE_CHECKING and not lib.ad_called_start(id(_made)):
 PLAIN, TO, OF_CLASSES, OF_FLOATS = 1, 2, 4, 8  # flags
 
 
+def unless(code: int) -> int:
+    """The flags of a conversion to a dtype."""
+    return (code + 1) << 4
+
+
 def quick(native: Any, flags: int, *belongs: Any) -> Callable[..., Any]:
     """What calls a pointwise op on tensors, and on numbers for one: a tensor, or None where there
     is more to it.
@@ -176,7 +181,8 @@ def quick(native: Any, flags: int, *belongs: Any) -> Callable[..., Any]:
     op and plan, and what is saved, or False where there is no node; and what is called with the
     tensor, those bits and the operands to put its node where there is None. None of the operands
     may have one if PLAIN, all must be of floats if OF_FLOATS. TO: what it writes to, of the
-    result's shape and dtype, comes first.
+    result's shape and dtype, comes first. An operand that has a dtype already is the result with
+    `unless` that.
     """
     told: list[Any] = [native, *belongs]
     if not lib.ad_quick(native, flags, id(told)):

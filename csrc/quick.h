@@ -12,14 +12,16 @@ enum {
 enum { P, NODE, ACC, BASE, BASE_NODE }; /* a tensor's slots */
 enum { QUICK_MOST = 4 };                /* operands */
 
-/* A call: the op; whether none of its operands may have a node, and whether all are of floats; the classes of
- * tensors that it takes, or NULL for all. And what belongs to it: the numbers; which threads do not record,
- * and what tells whether this one does; whether somebody is to be told of nodes; for each set of operands
- * that have a node a tuple of what is recorded, or False for nothing; and what records where there is None.
+/* A call: the op; whether none of its operands may have a node, and whether all are of floats; the dtype of
+ * which an operand is its result itself, or -1; the classes of tensors that it takes, or NULL for all. And
+ * what belongs to it: the numbers; which threads do not record, and what tells whether this one does; whether
+ * somebody is to be told of nodes; for each set of operands that have a node a tuple of what is recorded, or
+ * False for nothing; and what records where there is None.
  */
 typedef struct {
     ad_op *op;
     bool plain, floats;
+    int own;
     PyObject *types, *numbers, *unrecorded, *mode, *noting, *recipes, *recorder;
 } quick_op;
 
@@ -193,6 +195,10 @@ static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
         if (q->floats && held_by(held[i])->dtype < AD_float16) return nothing();
     }
     if (q->plain && wanted) return nothing();
+    if (held_by(held[0])->dtype == q->own) {
+        Py_INCREF(given[0]);
+        return given[0];
+    }
     for (Py_ssize_t i = 0; i < n; i++) Py_INCREF(held[i]); /* another thread may replace it meanwhile */
     ad_tensor *const result = called(q->op, held, n);
     /* of a failure the whole call tells why */
@@ -238,7 +244,7 @@ static void free_quick(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, N
 
 /* Appends the function that calls an op to a list of what belongs to it, from its owner on; flags: 1 for one
  * whose operands have no nodes, 2 for one that writes to what it is given first, 4 for one that takes certain
- * classes, 8 for one of floats. */
+ * classes, 8 for one of floats; and 16 times the dtype, and 1, of which an operand is the result. */
 static int ad_quick(ad_op *op, int flags, intptr_t list) {
     quick_op *const q = calloc(1, sizeof *q);
     PyObject *const told = PyList_AsTuple((PyObject *)list);
@@ -256,6 +262,7 @@ static int ad_quick(ad_op *op, int flags, intptr_t list) {
     q->op = op;
     q->plain = flags & 1;
     q->floats = flags & 8;
+    q->own = (flags >> 4) - 1;
     if (!(flags & 4)) q->types = NULL;
     return give_function(list, flags & 2 ? &to_function : &quick_function, capsule);
 }

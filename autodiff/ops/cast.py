@@ -11,16 +11,19 @@ from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, inputs
+from autodiff.native import unless
+from autodiff.ops.calls import quick_call
 from autodiff.ops.guard import must_be, no_flag
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import in_format
 from autodiff.ops.written import MISSING
 from autodiff.tensor import Tensor
 
-CONVERSIONS = {  # to each dtype, from any
-    d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0").call
-    for d in dtypes.ALL
+_OPS = {
+    d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0") for d in dtypes.ALL
 }
+CONVERSIONS = {d: op.call for d, op in _OPS.items()}  # to each dtype, from any
+AT_ONCE = {d: quick_call(op, unless(d.code)) for d, op in _OPS.items()}  # or None
 _DTYPE = dtypes.dtype
 T = TypeVar("T", Tensor, Expr)
 
@@ -70,15 +73,15 @@ def _to(
     return y if memory_format is None else in_format(y, memory_format)
 
 
-def to(x: Tensor, given: Any = MISSING, /, *more: Any, dtype: Any = None, **rest: Any) -> Tensor:
+def to(x: Tensor, given: Any = MISSING, /, *more: Any, **rest: Any) -> Tensor:
     """`_to` in the fewest steps: to take all its parameters is as long as a conversion."""
-    wanted = dtype if given is MISSING else given if dtype is None else None
-    if not more and not rest:
-        if type(wanted) is _DTYPE:
-            return x if x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
-        if isinstance(given, str) and given == "cpu" and dtype is None:
+    if not more and (not rest or (given is MISSING and len(rest) == 1)):
+        wanted = rest.get("dtype", rest.get("device")) if rest else given
+        if type(wanted) is _DTYPE and (y := AT_ONCE[wanted](x)) is not None:
+            return y  # type: ignore[no-any-return]
+        if isinstance(wanted, str) and wanted == "cpu" and "dtype" not in rest:
             return x
-    return _to(x, *(() if given is MISSING else (given, *more)), dtype=dtype, **rest)
+    return _to(x, *(() if given is MISSING else (given, *more)), **rest)
 
 
 functools.update_wrapper(to, _to).__name__ = to.__qualname__ = "to"
