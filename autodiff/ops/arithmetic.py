@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, ROOTS, Expr, Primitive, build, inputs, power
-from autodiff.native import OF_FLOATS
+from autodiff.native import OF_CLASSES, OF_FLOATS
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops import incomplete as incomplete
@@ -143,7 +143,8 @@ def _of_input(name: str) -> PointwiseOp:
 
 
 _POWERS = POWERS | {a: _of_input(name) for a, name in ROOTS.items()}
-_pow, _REAL, _FIRST_FLOAT = elementwise.pow_.call, (int, float), dtypes.FIRST_FLOAT
+_at_once = quick_call(elementwise.pow_, OF_CLASSES)
+_REAL, _FIRST_FLOAT = (int, float), dtypes.FIRST_FLOAT
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
@@ -152,8 +153,8 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if type(exponent) is Tensor and type(input) is Tensor and out is None:
-        return _pow(input, exponent)
+    if type(exponent) is Tensor and out is None and (y := _at_once(input, exponent)) is not None:
+        return y  # type: ignore[no-any-return]
     if type(input) in TENSOR_TYPES and type(exponent) in _REAL:
         op = _POWERS.get(exponent)
         if op is not None and input._p.dtype >= _FIRST_FLOAT:
@@ -175,8 +176,6 @@ def power_of(input: Tensor, exponent: Any) -> Tensor:
         call = _CALLS.get(exponent)
         if call is not None and (y := call(input)) is not None:
             return y  # type: ignore[no-any-return]
-    elif type(exponent) is Tensor and type(input) is Tensor:
-        return _pow(input, exponent)
     return pow(input, exponent)
 
 
