@@ -172,22 +172,22 @@ def unless(code: int) -> int:
 
 
 def quick(native: Any, flags: int, *belongs: Any) -> Callable[..., Any]:
-    """What calls a pointwise op on tensors, and on numbers for one: a tensor, or None where there
-    is more to it.
+    """What calls a pointwise op on tensors, and on numbers for one: a tensor; where there is more
+    to it, what Python makes of the operands, or None.
 
     `belongs`: the classes of tensors that it takes, if OF_CLASSES; of each type of number a dict of
     those that are tensors; the threads that do not record, and what tells whether this one does;
     whether somebody is told of nodes; for each set of operands, as bits, None or the node's class,
-    op and plan, and what is saved, or False where there is no node; and what is called with the
-    tensor, those bits and the operands to put its node where there is None. None of the operands
-    may have one if PLAIN, all must be of floats if OF_FLOATS. TO: what it writes to, of the
-    result's shape and dtype, comes first. An operand that has a dtype already is the result with
-    `unless` that.
+    op and plan, and what is saved, or False where there is no node; what is called with the
+    tensor, those bits and the operands to put its node where there is None; and what is called with
+    the operands where there is more to it, or None. None of the operands may have a node if PLAIN,
+    all must be of floats if OF_FLOATS. TO: what it writes to, of the result's shape and dtype,
+    comes first. An operand that has a dtype already is the result with `unless` that.
     """
     told: list[Any] = [native, *belongs]
     if not lib.ad_quick(native, flags, id(told)):
         return told[-1]  # type: ignore[no-any-return]
-    return lambda *xs: None
+    return belongs[-1] or (lambda *xs: None)
 
 
 _LETTERS = {

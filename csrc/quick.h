@@ -16,14 +16,35 @@ enum { QUICK_MOST = 4 };                /* operands */
  * which an operand is its result itself, or -1; the classes of tensors that it takes, or NULL for all. And
  * what belongs to it: the numbers; which threads do not record, and what tells whether this one does; whether
  * somebody is to be told of nodes; for each set of operands that have a node a tuple of what is recorded, or
- * False for nothing; and what records where there is None.
- */
+ * False for nothing; what records where there is None; and what is called where a call is not made here, or
+ * NULL. */
 typedef struct {
+    PyObject base;
+    PyObject *told, *weak; /* a tuple of what belongs to it; nothing refers to it weakly */
     ad_op *op;
     bool plain, floats;
     int own;
-    PyObject *types, *numbers, *unrecorded, *mode, *noting, *recipes, *recorder;
+    PyObject *types, *numbers, *unrecorded, *mode, *noting, *recipes, *recorder, *behind;
 } quick_op;
+
+static int visit_quick(PyObject *self, visitproc visit, void *arg) {
+    return visit_each(self, &((quick_op *)self)->told, 1, visit, arg);
+}
+static void free_quick(PyObject *self) { free_each(self, &((quick_op *)self)->told, 1); }
+
+static PyMemberDef quick_members[] = {
+    {"told", T_OBJECT_EX, offsetof(quick_op, told), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+/* Like a tuple, it has nothing to clear: a cycle through it leads through functions of Python. */
+static PyType_Slot quick_slots[] = {
+    {Py_tp_dealloc, free_quick},
+    {Py_tp_traverse, visit_quick},
+    {Py_tp_members, quick_members},
+    {0, NULL},
+};
+static PyType_Spec quick_spec = {"autodiff.Quick", sizeof(quick_op), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, quick_slots};
 
 /* Whether a class of tensors has the slot for descriptors, and no property of that name. The last that had
  * is known: mostly it is that of parameters. */
@@ -183,9 +204,9 @@ static PyObject *tensor_of(const quick_op *q, PyObject *const *given, PyObject *
     return made;
 }
 
-static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
+static inline __attribute__((always_inline)) PyObject *at_once(const quick_op *q, PyObject *const *given,
+                                                               Py_ssize_t n) {
     if (n < 1 || n > QUICK_MOST) return nothing();
-    const quick_op *const q = PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
     PyObject *held[QUICK_MOST];
     long wanted = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -207,11 +228,30 @@ static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     return made;
 }
 
+static PyObject *left_to_python(const quick_op *q, PyObject *const *given, Py_ssize_t n) {
+    PyObject *const args = PyTuple_New(n);
+    for (Py_ssize_t i = 0; args && i < n; i++) {
+        Py_INCREF(given[i]);
+        PyTuple_SetItem(args, i, given[i]);
+    }
+    PyObject *const made = args ? PyObject_Call(q->behind, args, NULL) : NULL;
+    Py_XDECREF(args);
+    return made;
+}
+
+static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
+    const quick_op *const q = (const quick_op *)self;
+    PyObject *const made = at_once(q, given, n);
+    if (made != Py_None || !q->behind) return made;
+    Py_DECREF(made);
+    return left_to_python(q, given, n);
+}
+
 /* The same to what is given first, no view, which is given back: nothing may have a node. */
 static PyObject *quick_to(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     if (n < 2 || n > QUICK_MOST + 1 || Py_TYPE(given[0]) != tensor_type) return nothing();
     if (((const ad_slots *)given[0])->slot[BASE] != Py_None) return nothing();
-    const quick_op *const q = PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
+    const quick_op *const q = (const quick_op *)self;
     PyObject *held[QUICK_MOST + 1];
     const ad_tensor *x[QUICK_MOST + 1];
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -240,31 +280,29 @@ static int give_function(intptr_t list, PyMethodDef *method, PyObject *capsule) 
     return failed;
 }
 
-static void free_quick(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, NULL)); }
-
 /* Appends the function that calls an op to a list of what belongs to it, from its owner on; flags: 1 for one
  * whose operands have no nodes, 2 for one that writes to what it is given first, 4 for one that takes certain
  * classes, 8 for one of floats; and 16 times the dtype, and 1, of which an operand is the result. */
 static int ad_quick(ad_op *op, int flags, intptr_t list) {
-    quick_op *const q = calloc(1, sizeof *q);
-    PyObject *const told = PyList_AsTuple((PyObject *)list);
+    static PyTypeObject *type;
+    if (!type) type = (PyTypeObject *)PyType_FromSpec(&quick_spec);
+    quick_op *const q = type ? (quick_op *)PyType_GenericAlloc(type, 0) : NULL;
     PyObject *owner;
-    const bool read = q && told &&
-                      PyArg_ParseTuple(told, "OOOOOOOO", &owner, &q->types, &q->numbers, &q->unrecorded,
-                                       &q->mode, &q->noting, &q->recipes, &q->recorder);
-    PyObject *const capsule = read ? PyCapsule_New(q, NULL, free_quick) : NULL;
-    Py_XDECREF(told); /* the list has it all */
-    if (!capsule) {
-        PyErr_Clear();
-        free(q);
-        return AD_NO_MEMORY;
+    const bool read = q && (q->told = PyList_AsTuple((PyObject *)list)) &&
+                      PyArg_ParseTuple(q->told, "OOOOOOOOO", &owner, &q->types, &q->numbers, &q->unrecorded,
+                                       &q->mode, &q->noting, &q->recipes, &q->recorder, &q->behind);
+    if (read) {
+        q->op = op;
+        q->plain = flags & 1;
+        q->floats = flags & 8;
+        q->own = (flags >> 4) - 1;
+        if (!(flags & 4)) q->types = NULL;
+        if (q->behind == Py_None) q->behind = NULL;
     }
-    q->op = op;
-    q->plain = flags & 1;
-    q->floats = flags & 8;
-    q->own = (flags >> 4) - 1;
-    if (!(flags & 4)) q->types = NULL;
-    return give_function(list, flags & 2 ? &to_function : &quick_function, capsule);
+    PyMethodDef *const method = flags & 2 ? &to_function : &quick_function;
+    const int failed = give(list, read ? PyCFunction_New(method, (PyObject *)q) : NULL);
+    Py_XDECREF((PyObject *)q);
+    return failed;
 }
 #else
 static int ad_quick(ad_op *op, int flags, intptr_t list) {

@@ -126,14 +126,20 @@ INDEXED: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 def _cells() -> list[Any]:
     """Where the functions that call pointwise ops keep what does all of it natively."""
-    found = []
+    found = {}
     for function in gc.get_objects():
-        if isinstance(function, FunctionType) and str(function.__module__).startswith(
-            "autodiff.ops."
-        ):
-            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-            found += [cell for name, cell in cells if name in ("fast", "plain")]
-    return found
+        if isinstance(function, FunctionType):
+            for cell in function.__closure__ or ():
+                if _is_quick(cell):
+                    found[id(cell)] = cell
+    return [*found.values()]
+
+
+def _is_quick(cell: Any) -> bool:
+    try:
+        return type(cell.cell_contents.__self__).__name__ == "Quick"
+    except (ValueError, AttributeError):  # empty, or something else
+        return False
 
 
 def _names() -> list[tuple[Any, str]]:
@@ -151,7 +157,8 @@ def whole() -> Iterator[None]:
     """Every call takes the steps of Python."""
     with pytest.MonkeyPatch.context() as patch:
         for cell in CELLS:
-            patch.setattr(cell, "cell_contents", lambda *given: None)
+            behind = cell.cell_contents.__self__.told[-1]
+            patch.setattr(cell, "cell_contents", behind or (lambda *given: None))
         patch.setattr(arithmetic, "_CALLS", {})
         for d in ad.dtypes.ALL:
             patch.setitem(cast.AT_ONCE, d, lambda *given: None)

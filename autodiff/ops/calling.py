@@ -98,11 +98,11 @@ def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., A
 
 def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     """The function of one tensor."""
-    fast = quick_call(op, OF_CLASSES | op.flags)
+    fast = quick_call(op, OF_CLASSES | op.flags, lambda input: apply(op, (input,)))
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        if out is None and (y := fast(input)) is not None:
-            return y  # type: ignore[no-any-return]
+        if out is None:
+            return fast(input)  # type: ignore[no-any-return]
         return apply(op, (input,), out)
 
     return _named(function, op.name, doc)
@@ -110,11 +110,11 @@ def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
 
 def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     """The function of two operands."""
-    fast = quick_call(op, OF_CLASSES | op.flags)
+    fast = quick_call(op, OF_CLASSES | op.flags, lambda *operands: apply(op, operands))
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        if out is None and (y := fast(input, other)) is not None:
-            return y  # type: ignore[no-any-return]
+        if out is None:
+            return fast(input, other)  # type: ignore[no-any-return]
         return apply(op, (input, other), out)
 
     return _named(function, op.name, doc)

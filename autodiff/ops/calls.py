@@ -51,11 +51,12 @@ def _whole(op: PointwiseOp, xs: Sequence[Tensor]) -> Tensor:
 
 
 NUMBER = [  # one that was no operand yet, or what is none
-    "  if y is None and type(z) is not tensor:",
+    "  if type(z) is not tensor:",
     "   given, z = z, operand(z)",
     "   if z is None:",
     "    return late.foreign(op, x, given)",
-    "   y = fast(x, z)",
+    "   if z is not given:",
+    "    return fast(x, z)",
 ]
 NAMES = ("x", "z", "w", "v")
 
@@ -66,21 +67,25 @@ def _written_out(n: int) -> Callable[..., Any]:
     """
     xs = ", ".join(NAMES[:n])
     lines = [
-        f" def call({xs}):",
-        f"  y = fast({xs})",
+        f" def behind({xs}):",
         *(NUMBER * (n == 2)),
-        f"  return whole(op, ({xs},)) if y is None else y",
+        f"  return whole(op, ({xs},))",
+        " fast = native(op, 0, behind)",
+        f" def call({xs}):",
+        f"  return fast({xs})",
         " return call",
     ]
     scope = {"late": late, "operand": operand, "tensor": Tensor, "whole": _whole}
     scope["__name__"] = __name__  # whose a frame is
-    return written("made", ["op", "fast"], lines, scope)  # type: ignore[no-any-return]
+    return written("made", ["op", "native"], lines, scope)  # type: ignore[no-any-return]
 
 
 _CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}
 
 
-def quick_call(op: PointwiseOp, flags: int = 0) -> Callable[..., Any]:
+def quick_call(
+    op: PointwiseOp, flags: int = 0, behind: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """The native function that calls an op: see `native.quick`."""
     recipes = op.recipes
 
@@ -92,7 +97,7 @@ def quick_call(op: PointwiseOp, flags: int = 0) -> Callable[..., Any]:
         y._node = node = op.record(tensors, [x._node for x in tensors], wanted, y._p)
         recipes[wanted] = type(node), op, node.plan, node.plan.saved
 
-    told = TENSOR_TYPES, numbers, unrecorded, mode, noting, recipes, record
+    told = TENSOR_TYPES, numbers, unrecorded, mode, noting, recipes, record, behind
     return quick(op.native, flags, *told)
 
 
@@ -102,7 +107,7 @@ def caller(op: PointwiseOp) -> Callable[..., Tensor]:
     if n not in _CALLS:
         return lambda *xs: _whole(op, xs)
     op.recipes = [None] * 2**n
-    call: Callable[..., Tensor] = _CALLS[n](op, quick_call(op))
+    call: Callable[..., Tensor] = _CALLS[n](op, quick_call)
     call.__annotations__ = _ANNOTATIONS[n]
     return call
 
