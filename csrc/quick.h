@@ -168,21 +168,31 @@ static void put_node(PyObject *x, PyObject *node) {
     *slot = node;
 }
 
+/* What a function of Python gives for the arguments of a call. */
+static PyObject *in_python(PyObject *function, PyObject *const *given, Py_ssize_t n, PyObject *names) {
+    PyObject *const args = PyTuple_New(n), *const kwargs = names ? PyDict_New() : NULL;
+    bool failed = !args || (names && !kwargs);
+    for (Py_ssize_t i = 0; !failed && i < n; i++) {
+        Py_INCREF(given[i]);
+        PyTuple_SetItem(args, i, given[i]);
+    }
+    for (Py_ssize_t i = 0; !failed && names && i < PyTuple_Size(names); i++)
+        failed = PyDict_SetItem(kwargs, PyTuple_GetItem(names, i), given[n + i]) != 0;
+    PyObject *const found = failed ? NULL : PyObject_Call(function, args, kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    return found;
+}
+
 /* Has Python put the node. */
 static bool put_by_python(const quick_op *q, PyObject *y, long wanted, PyObject *const *given, Py_ssize_t n) {
-    PyObject *const args = PyTuple_New(n + 2), *const number = PyLong_FromLong(wanted);
-    PyObject *const items[] = {y, number};
-    const bool failed = !args || !number;
-    for (Py_ssize_t i = 0; !failed && i < n + 2; i++) {
-        PyObject *const item = i < 2 ? items[i] : given[i - 2];
-        Py_INCREF(item);
-        PyTuple_SetItem(args, i, item);
-    }
-    PyObject *const done = failed ? NULL : PyObject_Call(q->recorder, args, NULL);
-    Py_XDECREF(args);
-    Py_XDECREF(number);
+    PyObject *items[2 + QUICK_MOST] = {y, PyLong_FromLong(wanted)};
+    for (Py_ssize_t i = 0; i < n; i++) items[2 + i] = given[i];
+    PyObject *const done = items[1] ? in_python(q->recorder, items, n + 2, NULL) : NULL;
+    const bool put = done != NULL;
+    Py_XDECREF(items[1]);
     Py_XDECREF(done);
-    return done;
+    return put;
 }
 
 /* The finished tensor of a result. */
@@ -228,23 +238,12 @@ static inline __attribute__((always_inline)) PyObject *at_once(const quick_op *q
     return made;
 }
 
-static PyObject *left_to_python(const quick_op *q, PyObject *const *given, Py_ssize_t n) {
-    PyObject *const args = PyTuple_New(n);
-    for (Py_ssize_t i = 0; args && i < n; i++) {
-        Py_INCREF(given[i]);
-        PyTuple_SetItem(args, i, given[i]);
-    }
-    PyObject *const made = args ? PyObject_Call(q->behind, args, NULL) : NULL;
-    Py_XDECREF(args);
-    return made;
-}
-
 static PyObject *quick(PyObject *self, PyObject *const *given, Py_ssize_t n) {
     const quick_op *const q = (const quick_op *)self;
     PyObject *const made = at_once(q, given, n);
     if (made != Py_None || !q->behind) return made;
     Py_DECREF(made);
-    return left_to_python(q, given, n);
+    return in_python(q->behind, given, n, NULL);
 }
 
 /* The same to what is given first, no view, which is given back: nothing may have a node. */

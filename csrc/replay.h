@@ -3,22 +3,6 @@
  * function that is generated in Python (compiled/generated.py) does all of it. For the extension alone; PyPy
  * has no such functions. */
 #ifndef PYPY_VERSION
-/* What a function of Python gives for the arguments of a call. */
-static PyObject *in_python(PyObject *function, PyObject *const *given, Py_ssize_t n, PyObject *names) {
-    PyObject *const args = PyTuple_New(n), *const kwargs = names ? PyDict_New() : NULL;
-    bool failed = !args || (names && !kwargs);
-    for (Py_ssize_t i = 0; !failed && i < n; i++) {
-        Py_INCREF(given[i]);
-        PyTuple_SetItem(args, i, given[i]);
-    }
-    for (Py_ssize_t i = 0; !failed && names && i < PyTuple_Size(names); i++)
-        failed = PyDict_SetItem(kwargs, PyTuple_GetItem(names, i), given[n + i]) != 0;
-    PyObject *const found = failed ? NULL : PyObject_Call(function, args, kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(kwargs);
-    return found;
-}
-
 /* ---- what it gives ---- */
 
 static PyObject *edges_of_run(const replay_plan *r, PyObject *const *given) {
