@@ -22,7 +22,9 @@ static int flat_case(const ad_program *p, const ad_tensor *const *in, ad_tensor 
             like = i;
     }
     for (int i = 0; i < p->n_in; i++)
-        if (!ad_same_shape(in[i], in[like]) && (in[i]->numel != 1 || in[i]->ndim > in[like]->ndim)) return -1;
+        if (i != like && !ad_same_shape(in[i], in[like]) &&
+            (in[i]->numel != 1 || in[i]->ndim > in[like]->ndim))
+            return -1;
     for (int o = 0; o < p->n_out; o++)
         if (out[o] && (!out[o]->contiguous || !ad_same_shape(out[o], in[like]))) return -1;
     return like;
@@ -34,7 +36,7 @@ static void set_flat(ad_loop *l, const ad_tensor *const *in, ad_tensor *const *o
     l->shape[0] = l->numel = out[0]->numel;
     for (int i = 0; i < p->n_in; i++) {
         set_operand(&l->in[i], in[i], p->in_types[i]);
-        l->in[i].uniform = in[i]->numel == 1;
+        l->in[i].uniform = in[i]->numel == 1 && l->numel != 1; /* a loop of one step is as long */
         l->in[i].flat = !l->in[i].uniform;
         l->in[i].strides[0] = l->in[i].flat;
     }
