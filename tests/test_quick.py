@@ -80,6 +80,8 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "not": lambda x: ad.logical_not(x),
     "neg": lambda x: -x,
     "relu": ad.relu,
+    "clone": lambda x: x.clone(),
+    "contiguous": lambda x: x.contiguous(),
     "T": lambda x: x.T,
     "t": lambda x: x.t(),
     "sum": lambda x: x.sum(),

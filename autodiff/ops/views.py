@@ -370,6 +370,8 @@ _clone: Op = Op("clone", lib.ad_clone, _same, shaped=False)
 _copy_contiguous: Op = Op(
     "contiguous", lib.ad_contiguous, _same, shaped=False, grad_name="CloneBackward0"
 )
+_clone_at_once = _clone.direct(lib.ad_clone, always=())
+_contiguous_at_once = _copy_contiguous.direct(lib.ad_contiguous)
 
 
 def alias(x: Tensor) -> Tensor:
@@ -391,6 +393,8 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     >>> x
     tensor([1., 1.])
     """
+    if memory_format is None and (y := _clone_at_once(input)) is not None:
+        return y  # type: ignore[no-any-return]
     return _clone.call(input if memory_format is None else in_format(input, memory_format))
 
 
@@ -419,7 +423,11 @@ def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     """
     if memory_format is not None and memory_format is not contiguous_format:
         return in_format(x, memory_format)
-    return x if x._p.contiguous else _copy_contiguous.call(x, x._p.dtype)
+    p = x._p
+    if p.contiguous:
+        return x
+    y = _contiguous_at_once(x, p.dtype)
+    return _copy_contiguous.call(x, p.dtype) if y is None else y
 
 
 def in_format(x: Tensor, form: Any) -> Tensor:
