@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, MethodType
 from typing import Any
 
-from autodiff.anomaly import watchers
+from autodiff.anomaly import is_anomaly_enabled, watchers
 from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, Nobody, make_quick
@@ -174,8 +174,8 @@ class Compiled(Called):
             return self.fn(*args, **kwargs)  # a part of what is being recorded
         if lib.ad_watching() or watchers.stack or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
-        if parametrize.here.tensors is not None:
-            return self.fn(*args, **kwargs)  # which computes what this block has not yet
+        if parametrize.here.tensors is not None or is_anomaly_enabled():
+            return self.fn(*args, **kwargs)  # which computes what this block has not yet, or fails
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
