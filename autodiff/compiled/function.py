@@ -26,7 +26,7 @@ from autodiff.compiled.replayed import replayed
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import constants, flatten
+from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.native import Called, lib
 from autodiff.nn.module import Module
 from autodiff.nn.utils import parametrize
@@ -319,7 +319,8 @@ class Compiled(Called):
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
-        if any(hasattr(type(value), "__array_interface__") for value in constants(key[0])):
+        others = (value for value in constants(key[0]) if not is_plain(value))
+        if any(hasattr(type(value), "__array_interface__") for value in others):
             if ARRAYS not in self.eager:
                 self.give_up(ARRAYS, ARRAYS, False)
             return self.fn(*args, **kwargs)
