@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from twins import bits
 
 import autodiff as ad
 from autodiff import nn
@@ -491,3 +492,40 @@ def test_numbers_and_flags_that_a_call_sets_are_set_by_each_run(name: str, first
     assert got == states(False)[0]
     assert call.stats().runs >= 4
     assert not call.stats().eager
+
+
+class Noting(nn.Module):
+    """A layer that keeps a part of the loss in a dict of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.kept: dict[str, Any] = {"scale": 0.5}
+
+    def forward(self, x: Any) -> Any:
+        y = self.layer(x)
+        self.kept["loss"] = y.pow(2).mean() * self.kept["scale"]
+        return y
+
+
+def test_what_is_set_in_a_dict_of_a_module_and_read_is_of_each_run() -> None:
+    def found(compiled: bool) -> list[Any]:
+        ad.manual_seed(1)
+        model = Noting()
+
+        def step(x: Any) -> Any:
+            model.zero_grad()
+            loss = model(x).sum() + model.kept["loss"]
+            loss.backward()
+            return loss
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for i in range(9):
+            if i == 6:
+                model.kept["scale"] = 0.25
+            shown.append(bits([call(ad.ones(3, 2) * i), dict(model.kept)]))
+        assert not compiled or call.stats().runs == 6
+        return shown
+
+    assert found(True) == found(False)

@@ -157,6 +157,10 @@ class Left:
         """What nothing is relied on of, but what it looks like."""
         return [*self.places, *self.counts]
 
+    def added_to(self) -> set[int]:
+        """The ids of objects that it sets something in, or adds to."""
+        return {*(id(thing) for _, thing, _ in self.put), *(id(x.owner) for x in self.places)}
+
     def is_known_by(self, names: Names) -> bool:
         """Whether a name leads to what was there otherwise, or a number is looked at after all."""
         asked = names.asked.otherwise

@@ -128,7 +128,7 @@ class Recording:
         self.names = names
         self.state = State(
             *(values, recorder.stepped, "state" in names.asked.attributes),
-            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}, self.left.flags),
+            *(self.left.of_modules, self.left.added_to(), self.left.flags),
         )
         if not {module for module, _ in self.left.flags} <= {*self.state.modules}:
             raise unfit()
