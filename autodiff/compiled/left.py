@@ -57,7 +57,8 @@ class Left:
         self.now: tuple[Any, ...] = ()  # what a run left in the places, if that looks so
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
         self.values: list[Any] = []
-        self.old: list[Tensor] = []
+        self.replaced: list[Any] = []  # what was in the places
+        self.old: list[Tensor] = []  # and the tensors in that
         self.new: list[Tensor] = []
         self.lending: list[Tensor] = []
         self.unread: list[Tensor] = []
@@ -146,6 +147,7 @@ class Left:
         if any(kinds[i] != CAPTURED or not is_plain_tensor(old[i]) for i in read):
             raise unfit()
         self.reads.append(read)
+        self.replaced.append(was)
         self.old += old
         self.lending += [old[i] for i in read]
         self.unread += [x for i, x in enumerate(old) if i not in read]
@@ -153,9 +155,13 @@ class Left:
         self.steady &= looks(now) == looks(was) and not is_open(now)
         self.values.append(now)
 
-    def set_anew(self) -> list[Place]:
-        """What nothing is relied on of, but what it looks like."""
-        return [*self.places, *self.counts]
+    def leave_out_of(self, names: Names) -> None:
+        """Have names rely on nothing that is set anew: a place looks as it did, or is counted."""
+        names.leave_out([*self.places, *self.counts])
+        for value in self.replaced:
+            if id(value) in self.added_to():
+                raise unfit()  # it sets something in what it puts away
+            names.leave_out_of(value)
 
     def added_to(self) -> set[int]:
         """The ids of objects that it sets something in, or adds to."""
@@ -249,7 +255,8 @@ class Left:
     def settle(self) -> None:
         """Let go of the tensors of the recorded call."""
         self.now = (*self.values[: len(self.places)],) if self.steady else ()
-        self.values, self.old, self.new, self.lending, self.unread = [], [], [], [], []
+        self.values, self.replaced, self.old = [], [], []
+        self.new, self.lending, self.unread = [], [], []
 
 
 def append(thing: Any, _: Any, value: Any) -> None:

@@ -110,12 +110,12 @@ class Recording:
     def take_state(self, recorder: Recorder, names: Names) -> None:
         """What the call has from elsewhere, and the modes that it was made in."""
         names.looked(recorder.looked)
-        names.leave_out(self.left.set_anew())
+        self.left.leave_out_of(names)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
-        names.leave_out(self.left.set_anew())
+        self.left.leave_out_of(names)
         if self.left.is_known_by(names):
             raise unfit()
         if names.drawn and (why := names.refused()):
