@@ -461,6 +461,68 @@ def test_a_count_goes_on_from_what_was_put_there() -> None:
     assert found(True) == found(False)
 
 
+@row(ADDED)
+def counts_by_keys() -> Any:
+    stats = {"steps": 0, "rows": 3, "scale": 2.0}
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        stats["steps"] += 1
+        stats["rows"] -= len(x)
+        return x * stats["scale"]
+
+    return fn, stats
+
+
+@row(ADDED)
+def counts_by_keys_of_a_class_of_dicts() -> Any:
+    trainer = types.SimpleNamespace(stats=collections.Counter(steps=0), lists={1: {"n": 2}})
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        trainer.stats["steps"] += x.ndim
+        trainer.lists[1]["n"] += 1
+        return x.exp()
+
+    return fn, lambda: {**trainer.stats, **trainer.lists}
+
+
+def by_update(stats: dict[str, int]) -> None:
+    stats.update(BEGUN)
+
+
+def by_a_key(stats: dict[str, int]) -> None:
+    stats["steps"] = 0
+
+
+def by_keys(stats: dict[str, int]) -> None:
+    for key in stats:
+        stats[key] = 0
+
+
+BEGUN = {"steps": 0}
+
+
+@pytest.mark.parametrize("begin", [by_update, by_a_key, by_keys, dict.clear, BEGUN.__ior__])
+def test_a_count_that_begins_anew_is_no_count(begin: Any) -> None:
+    def found(compiled: bool) -> list[Any]:
+        stats = collections.Counter(steps=5)
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            begin(stats)
+            stats["steps"] += 2
+            return x + 1
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for put in (9, 9, 9, 2, 2, 2, 2, 5):
+            stats["steps"] = put
+            shown.append(bits([call(ad.ones(2)), dict(stats)]))
+        return shown
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert found(True) == found(False)
+
+
 class Thing:
     """What has an attribute behind a property."""
 

@@ -511,3 +511,33 @@ def test_what_users_set_on_tensors_is_relied_on(kind: type[ad.Tensor], way: str)
         assert step(make(7.0)).item() == 7.0
         assert step(w).item() == 15.0
     assert step.stats().runs > 0
+
+
+def test_methods_of_an_optimizer_that_are_put_back() -> None:
+    w = nn.Parameter(ad.ones(2))
+    optimizer: Any = ad.optim.SGD([w], lr=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        w.sum().backward()
+
+    compiled, x = ad.compile(step), 0.0
+    for i in range(12):
+        if i % 6 == 3:
+            optimizer.zero_grad = lambda: None
+        elif i % 6 == 0 and i:
+            del optimizer.zero_grad
+        x = x + 1 if i % 6 >= 3 else 1.0
+        compiled()
+        assert w.grad is not None
+        assert w.grad.tolist() == [x, x]
+
+
+def test_what_detects_anomalies_sees_each_operation() -> None:
+    step = ad.compile(lambda w: (w * 0).sqrt().sum().backward())
+    for _ in range(3):
+        for _ in range(3):
+            step(ad.ones(2, requires_grad=True))
+        with ad.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="nan values"):
+            step(ad.ones(2, requires_grad=True))
+    assert step.stats().runs > 5

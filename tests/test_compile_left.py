@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from twins import bits
 
 import autodiff as ad
 from autodiff import nn
@@ -319,6 +320,7 @@ COUNTS = (
 
 @settings(max_examples=80)
 @given(st.lists(st.sampled_from(COUNTS), min_size=1, max_size=4), st.booleans())
+@example(["m.counts['n'] += 1", "m.counts = {**m.counts, 's': 5}"], False)
 def test_any_body_counts_as_it_counts_eagerly(parts: list[str], apart: bool) -> None:
     assert_as_eagerly(parts, apart)
 
@@ -491,3 +493,94 @@ def test_numbers_and_flags_that_a_call_sets_are_set_by_each_run(name: str, first
     assert got == states(False)[0]
     assert call.stats().runs >= 4
     assert not call.stats().eager
+
+
+class Noting(nn.Module):
+    """A layer that keeps a part of the loss in a dict of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.kept: dict[str, Any] = {"scale": 0.5}
+
+    def forward(self, x: Any) -> Any:
+        y = self.layer(x)
+        self.kept["loss"] = y.pow(2).mean() * self.kept["scale"]
+        return y
+
+
+def test_what_is_set_in_a_dict_of_a_module_and_read_is_of_each_run() -> None:
+    def found(compiled: bool) -> list[Any]:
+        ad.manual_seed(1)
+        model = Noting()
+
+        def step(x: Any) -> Any:
+            model.zero_grad()
+            loss = model(x).sum() + model.kept["loss"]
+            loss.backward()
+            return loss
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for i in range(9):
+            if i == 6:
+                model.kept["scale"] = 0.25
+            shown.append(bits([call(ad.ones(3, 2) * i), dict(model.kept)]))
+        assert not compiled or call.stats().runs == 6
+        return shown
+
+    assert found(True) == found(False)
+
+
+class Balanced(nn.Module):
+    """A layer that keeps a list made anew, and a dict that is read before it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.losses: list[Any] = []
+        self.state: dict[str, Any] = {"h": ad.zeros(2), "scale": 0.5}
+
+    def forward(self, x: Any) -> Any:
+        y = self.layer(x) + self.state["h"] * self.state["scale"]
+        self.losses = [y.pow(2).mean()]
+        self.losses.append(self.losses[0] * 2)
+        self.state = {"h": y.detach().mean(0), "scale": self.state["scale"]}
+        return y
+
+
+CHANGED: dict[str, Callable[[Balanced, dict[str, Any]], Any]] = {
+    "a number": lambda m, _: m.state.update(scale=2.0),
+    "a tensor": lambda m, _: m.state.update(h=ad.ones(2)),
+    "its values": lambda m, _: m.state["h"].fill_(3.0),
+    "another dict": lambda m, _: setattr(m, "state", {"h": ad.ones(2), "scale": 1.0}),
+    "one that another name has": lambda m, other: setattr(m, "state", other),
+    "what another name has": lambda _, other: other.update(scale=-1.0),
+    "a list": lambda m, _: m.losses.clear(),
+}
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("name", CHANGED)
+def test_containers_that_a_call_makes_anew_are_those_of_each_run(name: str, named: bool) -> None:
+    def found(compiled: bool) -> list[Any]:
+        ad.manual_seed(1)
+        model = Balanced()
+        other = model.state
+
+        def step(x: Any) -> Any:
+            model.zero_grad()
+            loss = model(x).sum() + sum(model.losses) * (other["scale"] if named else 1)
+            loss.backward()
+            return loss
+
+        call = ad.compile(step) if compiled else step
+        shown = []
+        for i in range(12):
+            if i in (4, 8):
+                CHANGED[name](model, other)
+            shown.append(bits([call(ad.ones(3, 2) * i), model.losses, model.state]))
+        assert not compiled or call.stats().runs > 3
+        return shown
+
+    assert found(True) == found(False)

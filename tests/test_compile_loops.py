@@ -16,7 +16,7 @@ from threaded import side_by_side
 from twins import BATCH, SIZE, Trainer, adam, bits, sgd
 
 import autodiff as ad
-from autodiff import nn
+from autodiff import data, nn
 
 
 def plain(step: Any) -> Any:
@@ -88,6 +88,20 @@ def test_epoch_is_a_loop(shuffle: Any, drop_last: bool) -> None:
         got = compiled.step.epoch([x, y], size, given, drop_last, generator)
         assert bits(got) == bits(ad.stack(losses))
         assert eager.state() == compiled.state()
+
+
+@pytest.mark.parametrize(("rows", "drop_last"), [(12, False), (14, False), (14, True)])
+def test_epochs_draw_as_a_loader(rows: int, drop_last: bool) -> None:
+    x = ad.randn(rows, 3)
+    ours, theirs = ad.Generator().manual_seed(3), ad.Generator().manual_seed(3)
+    step = ad.compile(lambda x: x.sum(0) + ad.rand(3, generator=ours))
+    loader = data.DataLoader(
+        data.TensorDataset(x), 4, shuffle=True, drop_last=drop_last, generator=theirs
+    )
+    for _ in range(3):
+        loop = [batch.sum(0) + ad.rand(3, generator=theirs) for (batch,) in loader]
+        assert bits(step.epoch([x], 4, True, drop_last, ours)) == bits(ad.stack(loop))
+    assert bits(ours.get_state()) == bits(theirs.get_state())
 
 
 def test_an_interrupt_ends_repeat() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,3 +162,23 @@ def test_checks_of_constants_are_made_once() -> None:
     for _ in range(2):
         run(ad.ones(2))
     assert repr(run).count("refuse(") == 1  # of the argument
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    step = ad.compile(lambda x, n: (x * float(n), n))
+    numbers = [np.float32(2), np.float64(2), np.float32(0), np.float32(-0.0), np.float32("nan")]
+    for number in [*numbers, np.int64(2), np.bool_(1), 2.0]:
+        for _ in range(3):
+            y, n = step(ad.ones(2), copy.copy(number))
+            assert type(n) is type(number)
+            assert bits(y) == bits(ad.ones(2) * float(number))
+    assert step.stats().recordings == 8
+
+
+@pytest.mark.filterwarnings("ignore:.*an argument is an array")
+def test_records_of_numpy_are_arrays() -> None:
+    record = np.zeros(1, dtype=[("a", "f4")])[0]
+    step = ad.compile(lambda x, r: x * float(r["a"]))
+    for i in range(4):
+        record["a"] = i
+        assert step(ad.ones(2), record).tolist() == [i, i]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, MethodType
 from typing import Any
 
-from autodiff.anomaly import watchers
+from autodiff.anomaly import is_anomaly_enabled, watchers
 from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, Nobody, make_quick
@@ -26,7 +26,7 @@ from autodiff.compiled.replayed import replayed
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import constants, flatten
+from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.native import Called, lib
 from autodiff.nn.module import Module
 from autodiff.nn.utils import parametrize
@@ -174,8 +174,8 @@ class Compiled(Called):
             return self.fn(*args, **kwargs)  # a part of what is being recorded
         if lib.ad_watching() or watchers.stack or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
-        if parametrize.here.tensors is not None:
-            return self.fn(*args, **kwargs)  # which computes what this block has not yet
+        if parametrize.here.tensors is not None or is_anomaly_enabled():
+            return self.fn(*args, **kwargs)  # which computes what this block has not yet, or fails
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
@@ -319,7 +319,8 @@ class Compiled(Called):
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
-        if any(hasattr(type(value), "__array_interface__") for value in constants(key[0])):
+        others = (value for value in constants(key[0]) if not is_plain(value))
+        if any(hasattr(type(value), "__array_interface__") for value in others):
             if ARRAYS not in self.eager:
                 self.give_up(ARRAYS, ARRAYS, False)
             return self.fn(*args, **kwargs)

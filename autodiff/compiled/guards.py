@@ -17,13 +17,22 @@ import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from operator import setitem
 from typing import Any
 
 from autodiff.autograd.function import Function
 from autodiff.compiled.callables import FUNCTIONS, Functions
 from autodiff.compiled.noted import bounded
-from autodiff.compiled.places import ABSENT, attribute, elements, filled, held, item, parts, plain
+from autodiff.compiled.places import (
+    ABSENT,
+    attribute,
+    elements,
+    filled,
+    held,
+    item,
+    parts,
+    plain,
+    put_item,
+)
 from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reach import CONTAINERS, EMPTY, NOTHING
 from autodiff.compiled.reads import GROWING, Reads, at_key
@@ -162,7 +171,7 @@ class Names(Functions):
             for key in reads.keys:
                 self.look(at_key(key), self.note(item, value, key), reads, fn)
             for key in reads.sets:
-                self.put(setitem, value, item, value, key)
+                self.put(put_item, value, item, value, key)
         if not whole and type(value) in GROWN:
             self.adds_to(value)
         elif not keyed or not reads.attributes.isdisjoint(GROWING):

@@ -9,7 +9,8 @@ from typing import Any
 
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names
-from autodiff.compiled.places import ABSENT, Row, covers, item, parts
+from autodiff.compiled.places import ABSENT, Row, covers, item, parts, put_item
+from autodiff.compiled.reads import at_key
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
@@ -56,7 +57,8 @@ class Left:
         self.now: tuple[Any, ...] = ()  # what a run left in the places, if that looks so
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
         self.values: list[Any] = []
-        self.old: list[Tensor] = []
+        self.replaced: list[Any] = []  # what was in the places
+        self.old: list[Tensor] = []  # and the tensors in that
         self.new: list[Tensor] = []
         self.lending: list[Tensor] = []
         self.unread: list[Tensor] = []
@@ -64,7 +66,7 @@ class Left:
         made: list[Tensor] = []
         flatten(result, made)
         others: list[Any] = []
-        counted: list[tuple[Any, Row, Any]] = []
+        counted: list[tuple[Any, Row, Any, str]] = []
         only_set: list[Any] = []
         self.take_touched(names, recorder, counted, others)
         for setter, thing, row in [*names.may_be_set()]:
@@ -73,8 +75,8 @@ class Left:
             if same(now, was):
                 if now is not ABSENT:
                     names.note(place, table, key)  # the call may have set it to that
-            elif names.counts(key, was, now):
-                counted.append((thing, row, now))
+            elif names.counts(called := at_key(key) if setter is put_item else key, was, now):
+                counted.append((thing, row, now, called))
             elif names.is_noted(place, table, key):
                 if flatten(now, [], ()) == flatten(was, [], ()):  # or `Names` finds it changed
                     self.take(setter, thing, row, now, recorder)
@@ -104,7 +106,7 @@ class Left:
                 continue
             if name and isinstance(thing, Module) and names.counts(name, was, now):
                 self.of_modules.add((thing, name))
-                counted.append((vars(thing), (item, vars(thing), name, was), now))
+                counted.append((vars(thing), (item, vars(thing), name, was), now, name))
             elif name and isinstance(thing, Module) and type(was) is type(now) is bool:
                 self.flags[thing, name] = was
                 self.set_at.append((recorder.set_at[ref, name], thing, name, now))
@@ -121,8 +123,8 @@ class Left:
         for _, module, name, now in self.set_at:
             self.put.append((Module.__setattr__, module, name))
             self.values.append(now)
-        for thing, (place, table, key, was), now in counted:
-            self.counts.append(Place(count, thing, place, table, key, None))
+        for thing, (place, table, key, was), now, called in counted:
+            self.counts.append(Place(count, thing, place, table, key, called))
             self.put.append((count, thing, key))
             self.values.append(now - was)
         for setter, thing, key, now in only_set:
@@ -145,6 +147,7 @@ class Left:
         if any(kinds[i] != CAPTURED or not is_plain_tensor(old[i]) for i in read):
             raise unfit()
         self.reads.append(read)
+        self.replaced.append(was)
         self.old += old
         self.lending += [old[i] for i in read]
         self.unread += [x for i, x in enumerate(old) if i not in read]
@@ -152,14 +155,22 @@ class Left:
         self.steady &= looks(now) == looks(was) and not is_open(now)
         self.values.append(now)
 
-    def set_anew(self) -> list[Place]:
-        """What nothing is relied on of, but what it looks like."""
-        return [*self.places, *self.counts]
+    def leave_out_of(self, names: Names) -> None:
+        """Have names rely on nothing that is set anew: a place looks as it did, or is counted."""
+        names.leave_out([*self.places, *self.counts])
+        for value in self.replaced:
+            if id(value) in self.added_to():
+                raise unfit()  # it sets something in what it puts away
+            names.leave_out_of(value)
+
+    def added_to(self) -> set[int]:
+        """The ids of objects that it sets something in, or adds to."""
+        return {*(id(thing) for _, thing, _ in self.put), *(id(x.owner) for x in self.places)}
 
     def is_known_by(self, names: Names) -> bool:
         """Whether a name leads to what was there otherwise, or a number is looked at after all."""
         asked = names.asked.otherwise
-        return names.lead_to(self.old) or any(place.key in asked for place in self.counts)
+        return names.lead_to(self.old) or any(place.looks in asked for place in self.counts)
 
     def take_added(self, thing: Any, was: Any, names: Names, recorder: Recorder) -> None:
         """Take in what was added to a container, or set in one."""
@@ -244,7 +255,8 @@ class Left:
     def settle(self) -> None:
         """Let go of the tensors of the recorded call."""
         self.now = (*self.values[: len(self.places)],) if self.steady else ()
-        self.values, self.old, self.new, self.lending, self.unread = [], [], [], [], []
+        self.values, self.replaced, self.old = [], [], []
+        self.new, self.lending, self.unread = [], [], []
 
 
 def append(thing: Any, _: Any, value: Any) -> None:

@@ -91,6 +91,18 @@ class Noted:
                 if place.key in left:
                     rows[key] = names, (lacks, (left - {place.key}, thing), None, True)
 
+    def leave_out_of(self, container: Any) -> None:
+        """Rely no more on what is in a container that each call replaces, if no place leads there
+        that it does not set.
+        """
+        if not isinstance(container, (dict, list, tuple)) or self.lead_to([container]):
+            return
+        for key, row in [*self.table.items()]:
+            if row[1] is container and is_as_it_was(row):  # else `hold` tells of it
+                del self.table[key]
+        for part in parts(container):
+            self.leave_out_of(part)
+
     def lead_to(self, values: Iterable[Any]) -> bool:
         """Whether one of these is in a place that is relied on."""
         found = {

@@ -21,6 +21,11 @@ def item(table: Any, key: Any) -> Any:
     return table.get(key, ABSENT)
 
 
+def put_item(table: Any, key: Any, value: Any) -> None:
+    """Set what a user's table has at a key, and no attribute."""
+    table[key] = value
+
+
 def attribute(owner: Any, name: str) -> Any:
     """What an object, a class, a function or a cell has by a name."""
     try:

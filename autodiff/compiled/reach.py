@@ -72,7 +72,8 @@ class Reach(Noted):
     def counts(self, key: Any, was: Any, now: Any) -> bool:
         """Whether a number, if it is one, is only added to."""
         added = key in self.asked.counted and key not in self.asked.otherwise
-        begun = not self.asked.attributes.isdisjoint(MAKING)  # anew, as by `meter.__init__()`
+        anew = ("update",) if str(key)[:1] == "[" else MAKING  # as by `meter.__init__()`
+        begun = not self.asked.attributes.isdisjoint(anew)
         return added and not begun and type(was) is int and type(now) is int
 
     def values(self) -> Iterable[Any]:

@@ -20,7 +20,7 @@ ASKED = "getattr", "hasattr"  # for one of them, where that is told
 ASKING = ("asdict", "astuple", "fields", "getmembers", "vars")  # for all that an object has
 FILES = None, "dataclasses", "inspect"  # where these are
 CATCHING = ("CHECK_EG_MATCH", "CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH")
-NAMELESS = "adds", "catch", "end", "item", "put item", "raise", "show"
+NAMELESS = "adds", "catch", "copy", "end", "item", "put item", "raise", "show"
 STORES = "store", "put outside"
 LOOKING = "attribute", "global"
 MAKING = "__new__", "__init__", "__post_init__", "__del__"  # of what a class that is called makes
@@ -40,8 +40,10 @@ KINDS = {
     "CALL_FUNCTION": "call",  # of Python 3.10
     "COMPARE_OP": "compare",
     "CONTAINS_OP": "compare",
+    "COPY": "copy",
     **dict.fromkeys(CATCHING, "catch"),
     **dict.fromkeys(("CONVERT_VALUE", "FORMAT_SIMPLE", "FORMAT_VALUE", "FORMAT_WITH_SPEC"), "show"),
+    "DUP_TOP_TWO": "copy",  # of Python 3.10
     "INPLACE_ADD": "adds",  # of Python 3.10
     "INPLACE_SUBTRACT": "adds",
     "IMPORT_FROM": "attribute",
@@ -146,8 +148,10 @@ def reads_of(code: types.CodeType) -> Reads:
     asked: set[str | int] = set()
     for i, (kind, name) in enumerate(steps[:-3]):
         after = i + 1
-        if kind == "constant" and steps[after][0] == "item":
-            after += 1
+        if kind == "constant" and (at := asks_at(steps, i)):
+            if at > after:
+                found["sets"].add(name)  # as in `x[name] += 1`
+            after = at + 1
             found["keys"].add(name)
             found["attributes"].add(name)
             name = at_key(name)
@@ -184,7 +188,13 @@ def reads_of(code: types.CodeType) -> Reads:
         for (kind, name), before in zip(steps, [("", ""), *steps], strict=False)
         if kind in LOOKING or (kind in SETTING and before not in own)
     }
+    keys = counted_keys(steps)
     found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
+    found["otherwise"] |= {
+        at_key(key) for key in found["constants"] | found["keys"] | found["sets"]
+    }
+    found["otherwise"] -= keys
+    found["counted"] |= keys
     add_unnamed(found, asked)
     if code.co_name in MAKING:
         found["attributes"] -= {*MAKING}
@@ -217,7 +227,7 @@ def add_use(
         found["tried"].update([f"{name}.{used}"] if catching else ())
     if use not in ("attribute", "put", *STORES) and then != "put item":
         found["operated"].add(name)
-    if use == "constant" and then == "item":
+    if use == "constant" and asks_at(steps, after):
         found["keyed"].add(name)
     elif use in STORES:
         aliases.append((name, used))
@@ -246,6 +256,26 @@ def counted_of(steps: list[Step]) -> set[str | int]:
         if kind in SETTING and steps[i - SETTING[kind]][0] == "adds"
     )
     return {name for name, n in adds.items() if looks[name] == n == sets[name]}
+
+
+def asks_at(steps: list[Step], i: int) -> int:
+    """Where a constant is asked for as a key, to be set as well where copies come before; or 0."""
+    i += 1
+    while steps[i][0] == "copy":
+        i += 1
+    return i if steps[i][0] == "item" else 0
+
+
+def counted_keys(steps: list[Step]) -> set[str | int]:
+    """What is at keys that code names in `x[key] += 1` alone."""
+    kinds = [kind for kind, _ in steps]
+    named = Counter(name for kind, name in steps if kind == "constant")
+    adds: Counter[str | int] = Counter()
+    for i, (kind, name) in enumerate(steps[:-3]):
+        if kind == "constant" and asks_at(steps, i) > i + 1:
+            put = kinds.index("put item", i)
+            adds[name] += "adds" in kinds[put - 3 : put]
+    return {at_key(name) for name, n in adds.items() if named[name] == n}
 
 
 @functools.lru_cache(4096)

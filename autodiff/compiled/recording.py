@@ -110,12 +110,12 @@ class Recording:
     def take_state(self, recorder: Recorder, names: Names) -> None:
         """What the call has from elsewhere, and the modes that it was made in."""
         names.looked(recorder.looked)
-        names.leave_out(self.left.set_anew())
+        self.left.leave_out_of(names)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
-        names.leave_out(self.left.set_anew())
+        self.left.leave_out_of(names)
         if self.left.is_known_by(names):
             raise unfit()
         if names.drawn and (why := names.refused()):
@@ -128,7 +128,7 @@ class Recording:
         self.names = names
         self.state = State(
             *(values, recorder.stepped, "state" in names.asked.attributes),
-            *(self.left.of_modules, {id(thing) for _, thing, _ in self.left.put}, self.left.flags),
+            *(self.left.of_modules, self.left.added_to(), self.left.flags),
         )
         if not {module for module, _ in self.left.flags} <= {*self.state.modules}:
             raise unfit()

@@ -171,6 +171,8 @@ def epoch(
 
     loop = Loop(step, count, batch, progress)
     loop.run(whole, tensors, order)
+    if shuffle is True and generator is not None:
+        randperm(n, generator=generator)  # as a sampler does where its rows end
     if count > whole:
         loop.by_python(whole)
     return loop.result()

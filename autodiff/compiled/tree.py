@@ -14,7 +14,13 @@ PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, c
 
 def is_plain(value: Any) -> bool:
     """Whether a value never changes and is told from others by comparing."""
-    return type(value) in PLAIN
+    return type(value) in PLAIN or is_number(type(value))
+
+
+def is_number(kind: type) -> bool:
+    """Whether objects of a class are NumPy's numbers, which are arrays that cannot be set."""
+    array = kind.__module__ == "numpy" and hasattr(kind, "__array_interface__")
+    return array and not hasattr(kind, "__setitem__")
 
 
 def compares(value: Any) -> bool:
@@ -33,7 +39,8 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if type(a) is not type(b) or not is_plain(a):
         return False
-    return repr(a) == repr(b) if isinstance(a, (float, complex)) else bool(a == b)
+    shown = isinstance(a, (float, complex)) or is_number(type(a))
+    return repr(a) == repr(b) if shown else bool(a == b)
 
 
 class Constant:

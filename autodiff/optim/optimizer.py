@@ -116,6 +116,10 @@ class Optimizer:
         if name != "_opt_called" or value is False:
             changed()
 
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        changed()
+
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters with options of their own."""
         if not isinstance(param_group, dict):
