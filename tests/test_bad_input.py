@@ -416,7 +416,7 @@ WITHOUT_ROW = {
     "nn.Module": "forward cuda",
     "nn.utils": "parametrizations parametrize prune rnn stateless",  # recorded with the layers
     "optim": "Optimizer lr_scheduler swa_utils",
-    "optim.Optimizer": "__setattr__",
+    "optim.Optimizer": "__setattr__ __delattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__ generate_vmap_rule=",
     "device": "type= __enter__ __exit__",  # of a str

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
@@ -351,6 +351,7 @@ def test_a_gradient_that_nobody_wants_may_have_any_shape() -> None:
     st.floats(-100, 100),
 )
 @settings(max_examples=20, deadline=None)
+@example(ad.float32, 1, 1, 1.0)
 def test_running_moments_are_those_of_the_batch(d: Any, n: int, size: int, at: float) -> None:
     x = np.random.default_rng(size).normal(at, 1, (n + 1, 2, size))
     layer = nn.BatchNorm1d(2, momentum=1.0, dtype=d)

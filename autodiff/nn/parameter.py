@@ -169,7 +169,8 @@ def _called(frame: FrameType | None) -> str:
     while frame is not None and frame.f_globals["__name__"].startswith("autodiff."):
         known = frame.f_locals  # where functions are made, the code of all has one name
         op = known.get("op", known.get("function"))
-        found = getattr(op, "name", getattr(op, "__name__", frame.f_code.co_name.strip("_")))
+        if "fast" not in known or op is not None:  # else what is behind an op's call has told
+            found = getattr(op, "name", getattr(op, "__name__", frame.f_code.co_name.strip("_")))
         frame = frame.f_back
     return found
 

@@ -143,7 +143,7 @@ _scale = build("rsqrt", _c + _d) * _e
 _fixed_norm = PointwiseOp(
     "fixed_norm", build("fma", _a, _scale, _f + -(_b * _scale)), 6, "NativeBatchNormBackward0"
 )
-_blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
+_blend = PointwiseOp("blend", _a * (1 - _c) + _b * _c, 3)  # a share of 1 leaves nothing of a
 
 
 def blend_(held: Tensor, new: Tensor, share: Any) -> None:
