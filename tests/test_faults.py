@@ -11,6 +11,7 @@ import laws
 import pytest
 import test_kernels
 from golden.record_promotion import letters
+from native_calls import leave_to_python
 from test_create import test_default_dtype
 from test_promotion import RECORDED
 
@@ -188,6 +189,7 @@ def a_replay_that_returns_the_first_one_s_results(patch: Patch) -> None:
 
     patch.setattr(Recording, "run", first)
     patch.setattr(function, "make_quick", lambda *_: function.slowly)
+    patch.setattr(function, "replayed", lambda recording, args, inputs, python, slow: python)
 
 
 @breaks(laws.check_halves, "clone", "clone")
@@ -230,6 +232,7 @@ def a_plan_of_another_call(patch: Patch) -> None:
 
 @pytest.fixture
 def planting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patch]:
+    leave_to_python(monkeypatch)
     yield monkeypatch
     monkeypatch.undo()
     forget_programs()

@@ -8,12 +8,13 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from types import BuiltinFunctionType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_calls import at_once, leave_to_python
 from native_tensors import in_use, no_collector
 
 import autodiff as ad
@@ -144,14 +145,7 @@ def _is_quick(cell: Any) -> bool:
         return False
 
 
-def _names() -> list[tuple[Any, str]]:
-    """The same of other ops: modules, and their names of such functions."""
-    modules = [module for name, module in [*sys.modules.items()] if name.startswith("autodiff.")]
-    return [(m, name) for m in modules for name in vars(m) if name.endswith("_at_once")
-            and isinstance(vars(m)[name], BuiltinFunctionType)]  # fmt: skip
-
-
-CELLS, DIRECT = _cells(), _names()
+CELLS, DIRECT = _cells(), at_once()
 
 
 @contextmanager
@@ -164,8 +158,7 @@ def whole() -> Iterator[None]:
         patch.setattr(arithmetic, "_CALLS", {})
         for d in ad.dtypes.ALL:
             patch.setitem(cast.AT_ONCE, d, lambda *given: None)
-        for module, name in DIRECT:
-            patch.setattr(module, name, lambda *given: None)
+        leave_to_python(patch)
         yield
 
 

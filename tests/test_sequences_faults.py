@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from native_calls import leave_to_python
 from sequences.machine import DifferenceError
 from sequences.state import machine, steps_of, warm_up
 
@@ -118,6 +119,7 @@ def memory_that_stays(patch: Patch) -> None:
         return forward(p)
 
     patch.setattr(OPS["clone"], "forward", clone)
+    leave_to_python(patch)
 
 
 @found_by("view pointwise")
