@@ -97,6 +97,10 @@ void *ad_fail_null(int status, int64_t a, int64_t b, int64_t c);
 
 /* ---- memory.c ---- */
 #define AD_INFERENCE_VERSION (-((int64_t)1 << 60)) /* so low that sums of a few stay negative */
+/* The last tape that saw a storage, and as what. */
+typedef struct {
+    int32_t tape, memory;
+} ad_known;
 struct ad_storage {
     char *data;
     int64_t nbytes;
@@ -107,9 +111,13 @@ struct ad_storage {
     void (*release)(void *);
     char *lo; /* foreign memory: first byte that may be touched (data for our own) */
     uint8_t readonly;
-    int32_t writer;       /* ad_writer */
-    int32_t tape, memory; /* the last tape that saw it, and as what */
+    int32_t writer;             /* ad_writer */
+    _Alignas(8) ad_known known; /* written by who records, while others may look */
 };
+static inline void ad_storage_know(ad_storage *s, int32_t tape, int32_t memory) {
+    const ad_known known = {tape, memory};
+    __atomic_store(&s->known, &known, __ATOMIC_RELAXED); /* both at once */
+}
 void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
 void ad_dealloc(void *block);
 extern _Thread_local bool ad_inference_mode AD_NEAR;

@@ -40,8 +40,7 @@ static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
     t->memory = grew;
     t->memory[t->n_memory] = (ad_tape_memory){
         .kind = (uint8_t)kind, .nbytes = s->nbytes, .data = data, .first = INT32_MAX, .last = -1, .host = -1};
-    s->tape = t->number;
-    s->memory = t->n_memory;
+    ad_storage_know(s, t->number, t->n_memory);
     return t->n_memory++;
 }
 
@@ -52,9 +51,9 @@ void ad_tape_made(ad_storage *s) {
 /* An export that begins where a memory of the tape begins; without, a byte of it becomes one. */
 static int export_of(ad_tape *t, ad_storage *s) {
     for (int i = 0; i < t->n_exports; i++)
-        if (t->exports[i].of[0] == s->memory && t->exports[i].offset[0] == 0) return i;
+        if (t->exports[i].of[0] == s->known.memory && t->exports[i].offset[0] == 0) return i;
     const ad_tensor x = {.storage = s,
-                         .data = t->memory[s->memory].data,
+                         .data = t->memory[s->known.memory].data,
                          .numel = 1,
                          .shape = {1},
                          .strides = {1},
@@ -73,12 +72,12 @@ static int link_memory(ad_tape *t, ad_storage *s) {
         broken(t, AD_TAPE_NO_MEMORY);
         return -1;
     }
-    const ad_tape_memory *from = &t->after->memory[s->memory];
+    const ad_tape_memory *from = &t->after->memory[s->known.memory];
     ad_tape_argument *a = &t->arguments[t->n_arguments];
     *a = (ad_tape_argument){.like = {.storage = s, .data = from->data},
                             .inference = s->version < 0,
                             .first = true,
-                            .linked = s->memory,
+                            .linked = s->known.memory,
                             .exported = at};
     a->memory = add_memory(t, AD_MEMORY_ARGUMENT, s, from->data);
     if (a->memory < 0) return -1;
@@ -88,8 +87,9 @@ static int link_memory(ad_tape *t, ad_storage *s) {
 }
 
 static int memory_of(ad_tape *t, ad_storage *s) {
-    if (s->tape == t->number) return s->memory;
-    if (t->after && s->tape == t->after->number && t->after->memory[s->memory].kind != AD_MEMORY_CAPTURED)
+    if (s->known.tape == t->number) return s->known.memory;
+    if (t->after && s->known.tape == t->after->number &&
+        t->after->memory[s->known.memory].kind != AD_MEMORY_CAPTURED)
         return link_memory(t, s);
     const int m = add_memory(t, AD_MEMORY_CAPTURED, s, s->data);
     if (m < 0) return -1;
@@ -248,9 +248,9 @@ int ad_tape_do(const ad_call *c) {
 /* ---- the recording ---- */
 
 static bool add_argument(ad_tape *t, ad_tape_argument *a, ad_tensor *x) {
-    const bool first = x->storage->tape != t->number;
+    const bool first = x->storage->known.tape != t->number;
     *a = (ad_tape_argument){.like = *x, .inference = x->storage->version < 0, .first = first};
-    a->memory = first ? add_memory(t, AD_MEMORY_ARGUMENT, x->storage, x->data) : x->storage->memory;
+    a->memory = first ? add_memory(t, AD_MEMORY_ARGUMENT, x->storage, x->data) : x->storage->known.memory;
     if (a->memory < 0) return false;
     a->from = x->data - t->memory[a->memory].data;
     return true;
@@ -296,8 +296,7 @@ int ad_tape_linked(const ad_tape *t, int i) {
 void ad_tape_unlink(const ad_tape *t, const ad_tape *first) {
     for (int i = t->n_arguments - t->n_links; i < t->n_arguments; i++) {
         ad_storage *s = t->arguments[i].like.storage;
-        s->tape = first->number;
-        s->memory = t->arguments[i].linked;
+        ad_storage_know(s, first->number, t->arguments[i].linked);
     }
 }
 
@@ -318,12 +317,13 @@ void ad_tape_resume(ad_tape *t) { ad_recording = t; }
 
 int ad_tape_made_here(const ad_tensor *x) {
     const ad_tape *t = ad_recording;
-    return t && x->storage->tape == t->number && t->memory[x->storage->memory].kind == AD_MEMORY_MADE;
+    return t && x->storage->known.tape == t->number &&
+           t->memory[x->storage->known.memory].kind == AD_MEMORY_MADE;
 }
 
 int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
-    if (x->storage->tape != t->number) return -1;
-    const int kind = t->memory[x->storage->memory].kind;
+    if (x->storage->known.tape != t->number) return -1;
+    const int kind = t->memory[x->storage->known.memory].kind;
     return kind < AD_MEMORY_MADE ? kind : AD_MEMORY_MADE;
 }
 
@@ -348,7 +348,7 @@ int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
         for (int k = 0; k < s->call.n_out && any; k++)
             if (s->of[k] >= 0) varies[s->of[k]] = true;
     }
-    const bool found = !varies[x->storage->memory];
+    const bool found = !varies[x->storage->known.memory];
     free(varies);
     return found;
 }
@@ -359,16 +359,17 @@ int ad_tape_capture(ad_tape *t, const ad_tensor *x) {
 
 int ad_tape_lend(ad_tape *t, const ad_tensor *x) {
     ad_storage *s = x->storage;
-    if (t->ready || s->tape != t->number || t->memory[s->memory].kind != AD_MEMORY_CAPTURED) return false;
-    ad_tape_memory *of = &t->memory[s->memory];
+    if (t->ready || s->known.tape != t->number || t->memory[s->known.memory].kind != AD_MEMORY_CAPTURED)
+        return false;
+    ad_tape_memory *of = &t->memory[s->known.memory];
     if (!x->contiguous || x->data != of->data || x->numel * ad_itemsize[x->dtype] != s->nbytes) return false;
     for (int i = 0; i < t->n_exports; i++)
-        if (t->exports[i].of[0] == s->memory) return false;
+        if (t->exports[i].of[0] == s->known.memory) return false;
     ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
     if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
     t->arguments = grew;
     t->arguments[t->n_arguments++] =
-        (ad_tape_argument){.like = *x, .inference = s->version < 0, .first = true, .memory = s->memory};
+        (ad_tape_argument){.like = *x, .inference = s->version < 0, .first = true, .memory = s->known.memory};
     of->kind = AD_MEMORY_ARGUMENT;
     if (of->storage) ad_storage_release(of->storage); /* whose it was keeps it */
     of->storage = NULL;

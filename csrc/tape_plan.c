@@ -248,7 +248,7 @@ static int make_arena(ad_tape *t) {
         ad_tape_memory *of = &t->memory[i];
         if (of->kind == AD_MEMORY_RESULT) {
             t->results[t->n_results++] = i;
-            of->storage->tape = 0; /* whoever holds it may give it as an argument */
+            ad_storage_know(of->storage, 0, 0); /* whoever holds it may give it as an argument */
         }
         if (of->contents && (of->kind == AD_MEMORY_RESULT || of->first <= of->last))
             t->restored[t->n_restored++] = i;

@@ -28,8 +28,10 @@ static bool is_like(const ad_tape *t, const ad_tensor *x, const ad_tensor *y) {
 
 /* Whether the tape uses this storage otherwise than as an argument. */
 static bool is_captured(const ad_tape *t, const ad_storage *s) {
-    if (!s->tape) return false; /* no tape ever saw it */
-    if (s->tape == t->number) return t->memory[s->memory].kind != AD_MEMORY_ARGUMENT;
+    ad_known known;
+    __atomic_load(&s->known, &known, __ATOMIC_RELAXED);
+    if (!known.tape) return false; /* no tape ever saw it */
+    if (known.tape == t->number) return t->memory[known.memory].kind != AD_MEMORY_ARGUMENT;
     for (int i = 0; i < t->n_memory; i++)
         if (t->memory[i].storage == s && t->memory[i].kind != AD_MEMORY_ARGUMENT) return true;
     return false;
