@@ -115,7 +115,7 @@ struct ad_storage {
     _Alignas(8) ad_known known; /* written by who records, while others may look */
 };
 static inline void ad_storage_know(ad_storage *s, int32_t tape, int32_t memory) {
-    const ad_known known = {tape, memory};
+    ad_known known = {tape, memory};
     __atomic_store(&s->known, &known, __ATOMIC_RELAXED); /* both at once */
 }
 void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
