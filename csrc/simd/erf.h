@@ -1,19 +1,39 @@
 /* simd/erf.h: erf and erfc. */
 
-/* erf, f32: 1 - b^-q with b = exp(2/sqrt(pi)), the slope of erf at 0, so that q(a) = a + a^2 p(a), p of
- * degree 7: 2^-27 on [0, 3.93], from where on the result rounds to 1. As b^-q = 2^k b^-r, and 1 - b^-r = r +
- * r e(r), e of degree 5: 2^-26, small results keep their digits. f64: x + x p(x^2) below 1, p of degree 11:
+/* erf, f32: about one of 16 centres a polynomial of degree 5, 2^-26.5 up to 4, where the result rounds to 1.
+ * The upper bits of |x| + 11/8 number the intervals: of 1/8 to 5/8, 1/4 to 21/8, 1/2 from there. Centres are
+ * such that erf of each is all but a float, and r is exact. Next to 0, where the centre is 0, r itself is
+ * added instead of that value: small results keep their digits. f64: x + x p(x^2) below 1, p of degree 11:
  * 2^-56; else 1 - exp(q(|x|)), q = log erfc on [1, 6] of degree 17: 2^-57 */
 AD_SIMD vf vf_erf(vf x) {
-    static const float P[] = {0.5641894f,    0.091083355f,   -0.016970094f, -0.00014887039f,
-                              0.0014837517f, -0.0005641811f, 0.0001051584f, -8.300475e-06f};
-    static const float E[] = {0.12837918f,  -0.6366198f,   0.2394472f,
-                              -0.06754684f, 0.0153090805f, -0.002875022f};
-    vf a = vf_min(vf_set1(3.93f), vf_abs(x)), q = vf_fma(vf_mul(a, a), vf_poly(a, P, AD_LENGTH(P)), a);
-    vf t = vf_fma(q, vf_set1(-1.627907f), vf_set1(VF_INTEGER)); /* log2 of b */
-    vf r = vf_fma(vf_sub(t, vf_set1(VF_INTEGER)), vf_set1(0.6142857f), q), scale = vf_power(t, 1);
-    vf p = vf_fma(r, vf_poly(r, E, AD_LENGTH(E)), r);
-    return vf_flip(vf_fma(p, scale, vf_sub(vf_set1(1), scale)), x);
+    static const float CENTRE[] = {0.74670583f, 0.9977906f,  1.251566f,   1.50308f,   1.7527318f, 2.0091925f,
+                                   2.2532306f,  2.4911292f,  2.8646104f,  3.363559f,  3.8325055f, 0.0f,
+                                   0.18674178f, 0.31365314f, 0.43852106f, 0.56176907f};
+    static const float VALUE[] = {0.7090325f,  0.8417816f,  0.9232698f,  0.96646976f, 0.98681515f, 0.9955088f,
+                                  0.9985602f,  0.9995733f,  0.99994904f, 0.99999803f, 0.99999994f, 0.0f,
+                                  0.20829156f, 0.34264833f, 0.46484914f, 0.57307315f};
+    static const float P[][16] = {
+        {0.6461088f, 0.41694382f, 0.23559633f, 0.1178353f, 0.052272405f, 0.01991918f, 0.007039166f,
+         0.002276891f, 0.00030803954f, 1.3771501e-05f, 4.7186404e-07f, 0.12837917f, 1.089708f, 1.0226568f,
+         0.9309791f, 0.8229974f},
+        {-0.4824504f, -0.41602302f, -0.29486656f, -0.1771179f, -0.09162044f, -0.04002149f, -0.015860561f,
+         -0.0056717647f, -0.00088053197f, -4.6069297e-05f, -1.8018085e-06f, 3.297796e-07f, -0.20349382f,
+         -0.32075924f, -0.4082536f, -0.46233416f},
+        {0.024797305f, 0.13775152f, 0.16749991f, 0.13820764f, 0.08963573f, 0.04696855f, 0.02147846f,
+         0.0086628925f, 0.0015846068f, 9.946683e-05f, 4.3951027e-06f, -0.3761443f, -0.33790228f, -0.27381578f,
+         -0.19097556f, -0.10118238f},
+        {0.15097113f, 0.07003933f, -0.00607035f, -0.044410363f, -0.047819376f, -0.03383765f, -0.018974286f,
+         -0.008955639f, -0.0020741038f, -0.00016504823f, -8.463143e-06f, 0.00032499185f, 0.09921124f,
+         0.14961673f, 0.17768534f, 0.1822733f},
+        {-0.052512135f, -0.0688126f, -0.047158204f, -0.015016969f, 0.0064459085f, 0.012992062f, 0.010636139f,
+         0.006133811f, 0.0017768133f, 0.00017631658f, 1.3139561e-05f, 0.11079652f, 0.09392029f, 0.06378485f,
+         0.026450204f, -0.010656973f}};
+    const vf a = vf_min(vf_set1(4), vf_abs(x));
+    const vfi at = vfi_shr(vf_bits(vf_add(a, vf_set1(1.375f))), 20);
+    const vf r = vf_sub(a, vf_of_16(CENTRE, at));
+    vf p = vf_of_16(P[4], at);
+    AD_UNROLL for (int k = 3; k >= 0; k--) p = vf_fma(p, r, vf_of_16(P[k], at));
+    return vf_flip(vf_fma(r, p, vf_max(vf_of_16(VALUE, at), r)), x);
 }
 AD_SIMD vd vd_erf_small(vd x) {
     static const double P[] = {0.12837916709551256,    -0.3761263890318352,    0.11283791670944185,
