@@ -216,8 +216,8 @@ def _converter(name: str, d: dtypes.dtype) -> Callable[..., Tensor]:
     at_once = cast.AT_ONCE[d]
 
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        if memory_format is None and (y := at_once(self)) is not None:
-            return y  # type: ignore[no-any-return]
+        if memory_format is None:
+            return at_once(self)  # type: ignore[no-any-return]
         return cast.to(self, d, memory_format=memory_format)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"

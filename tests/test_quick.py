@@ -157,7 +157,7 @@ def whole() -> Iterator[None]:
             patch.setattr(cell, "cell_contents", behind or (lambda *given: None))
         patch.setattr(arithmetic, "_CALLS", {})
         for d in ad.dtypes.ALL:
-            patch.setitem(cast.AT_ONCE, d, lambda *given: None)
+            patch.setitem(cast.AT_ONCE, d, cast.AT_ONCE[d].__self__.told[-1])
         leave_to_python(patch)
         yield
 

@@ -10,8 +10,9 @@ from autodiff.devices import check_device
 from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn._members import Nested
 from autodiff.nn.parameter import is_lazy
+from autodiff.ops.cast import parsed
 from autodiff.ops.create import empty_like
-from autodiff.ops.typed import typename
+from autodiff.ops.guard import no_flag
 from autodiff.tensor import Tensor
 
 Self = TypeVar("Self", bound="Convertible")
@@ -41,25 +42,24 @@ class Convertible(Nested):
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
+        known = ("device", "dtype", "copy")
+        device, wanted, copy = [kwargs.pop(name, None) for name in known]
+        if type(non_blocking := kwargs.pop("non_blocking", False)) is not bool:
+            raise no_flag("to", "non_blocking", non_blocking)
         kwargs.pop("memory_format", None)  # the layers take any
-        wanted = [a.dtype if isinstance(a, Tensor) else a for a in (*args, *kwargs.values())]
-        unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "tensor"}
-        if unknown or not all(a is None or isinstance(a, (dtype, str, bool)) for a in wanted):
+        if kwargs.keys() == {"tensor"} and not args:
+            args = (kwargs.pop("tensor"),)
+        if kwargs:
+            raise TypeError(f"to() got an unexpected keyword argument {min(kwargs)!r}")
+        d, copy = parsed(args, device, wanted, copy)
+        if copy:
+            raise RuntimeError(".to() does not accept copy argument")
+        if d is not None and not d.is_floating_point:
             raise TypeError(
-                f"to() takes a dtype, a device or a tensor, not {', '.join(map(typename, args))}"
-                + "".join(f" {name}={value!r}" for name, value in kwargs.items())
+                "nn.Module.to only accepts floating point or complex dtypes, but got desired "
+                f"dtype={d!r}"
             )
-        kinds = [a for a in wanted if isinstance(a, dtype)]
-        for d in kinds:
-            if not d.is_floating_point:
-                raise TypeError(
-                    "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-                    f"dtype={d!r}"
-                )
-        for a in wanted:
-            if isinstance(a, str):
-                check_device("to", a)
-        return self if not kinds else self._convert(kinds[0])
+        return self if d is None else self._convert(d)
 
     def cuda(self, device: Any = None) -> NoReturn:
         """AssertionError: there is no GPU to move to."""

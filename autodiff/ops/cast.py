@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from autodiff import dtypes
@@ -23,7 +23,6 @@ _OPS = {
     d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0") for d in dtypes.ALL
 }
 CONVERSIONS = {d: op.call for d, op in _OPS.items()}  # to each dtype, from any
-AT_ONCE = {d: quick_call(op, unless(d.code)) for d, op in _OPS.items()}  # or None
 _DTYPE = dtypes.dtype
 T = TypeVar("T", Tensor, Expr)
 
@@ -33,6 +32,12 @@ def to_dtype(x: T, d: dtype) -> T:
     if isinstance(x, Expr):
         return x.to(d)
     return x if x._p.dtype == d.code else CONVERSIONS[d](x)
+
+
+# The same of tensors, which look for themselves whether there is anything to do.
+AT_ONCE = {
+    d: quick_call(op, unless(d.code), functools.partial(to_dtype, d=d)) for d, op in _OPS.items()
+}
 
 
 def _to(
@@ -53,17 +58,7 @@ def _to(
     if type(wanted) is Tensor:
         wanted = wanted.dtype
     elif type(wanted) is not _DTYPE:
-        form = (
-            "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)
-        )
-        if not _FORMS.fullmatch(form):
-            given = ", ".join(type(arg).__name__ for arg in args)
-            raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
-        named: Any = dtype
-        if not (named is None or isinstance(named, _DTYPE) or named in dtypes.PYTHON):
-            raise must_be("to", "dtype", "dtype", named)
-        wanted = _wanted((dtype, *args, device))
-        copy = args[-1] if "bb" in form else copy
+        wanted, copy = parsed(args, device, dtype, copy)
     if non_blocking is not False or copy is not False:
         for name, flag in (("non_blocking", non_blocking), ("copy", copy)):
             if flag is not True and flag is not False:
@@ -75,11 +70,17 @@ def _to(
 
 def to(x: Tensor, given: Any = MISSING, /, *more: Any, **rest: Any) -> Tensor:
     """`_to` in the fewest steps: to take all its parameters is as long as a conversion."""
-    if not more and (not rest or (given is MISSING and len(rest) == 1)):
-        wanted = rest.get("dtype", rest.get("device")) if rest else given
-        if type(wanted) is _DTYPE and (y := AT_ONCE[wanted](x)) is not None:
-            return y  # type: ignore[no-any-return]
-        if isinstance(wanted, str) and wanted == "cpu" and "dtype" not in rest:
+    if not more and not rest:
+        if type(given) is _DTYPE:
+            return AT_ONCE[given](x)  # type: ignore[no-any-return]
+        if type(given) is Tensor:
+            return AT_ONCE[given.dtype](x)  # type: ignore[no-any-return]
+        if isinstance(given, str) and given == "cpu":
+            return x
+    elif given is MISSING and len(rest) == 1:
+        if type(wanted := rest.get("dtype")) is _DTYPE:
+            return AT_ONCE[wanted](x)  # type: ignore[no-any-return]
+        if isinstance(device := rest.get("device"), str) and device == "cpu":
             return x
     return _to(x, *(() if given is MISSING else (given, *more)), **rest)
 
@@ -101,14 +102,22 @@ def _kind(arg: Any) -> str:
     raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
 
 
-def _wanted(given: Iterable[Any]) -> dtype | None:
-    """The dtype that arguments of `to` ask for."""
-    wanted: dtype | None = None
-    for arg in given:
+def parsed(args: Sequence[Any], device: Any, dtype: Any, copy: Any) -> tuple[dtype | None, Any]:
+    """The dtype that arguments of `to` ask for, and whether for a copy."""
+    form = "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)
+    if not _FORMS.fullmatch(form):
+        given = ", ".join(type(arg).__name__ for arg in args)
+        raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
+    if not (dtype is None or isinstance(dtype, _DTYPE) or dtype in dtypes.PYTHON):
+        raise must_be("to", "dtype", "dtype", dtype)
+    if not (device is None or isinstance(device, str)):
+        raise must_be("to", "device", "device", device)
+    wanted: Any = None
+    for arg in (dtype, *args, device):
         if isinstance(arg, str):
             check_device("to", arg)
         elif isinstance(arg, Tensor):
             wanted = arg.dtype
         elif arg is not None and not isinstance(arg, bool):
             wanted = dtypes.PYTHON.get(arg, arg)
-    return wanted
+    return wanted, args[-1] if "bb" in form else copy
