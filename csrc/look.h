@@ -48,6 +48,7 @@ static bool is_still(const replay_look *l) {
     case LOOK_AT_DICT: return is_same_dict(l->owner, l->value);
     case LOOK_AT_ITEM: found = PyObject_GetItem(l->owner, l->key); break;
     case LOOK_AT_ATTRIBUTE: found = PyObject_GetAttr(l->owner, l->key); break;
+    case LOOK_AT_FIELD: found = l->get(l->key, l->owner, (PyObject *)Py_TYPE(l->owner)); break;
     case LOOK_BY_CALL: found = PyObject_CallFunctionObjArgs(l->key, l->owner, NULL); break;
     }
     Py_XDECREF(found); /* what it was is held */

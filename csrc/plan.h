@@ -4,10 +4,20 @@
 enum { REPLAY_MOST = 16 }; /* arguments; and results */
 
 /* A place that must hold what it held. */
-enum { LOOK_AT_KEY, LOOK_ABSENT, LOOK_AT_ITEM, LOOK_AT_ATTRIBUTE, LOOK_AT_LIST, LOOK_AT_DICT, LOOK_BY_CALL };
+enum {
+    LOOK_AT_KEY,
+    LOOK_ABSENT,
+    LOOK_AT_ITEM,
+    LOOK_AT_ATTRIBUTE,
+    LOOK_AT_FIELD,
+    LOOK_AT_LIST,
+    LOOK_AT_DICT,
+    LOOK_BY_CALL,
+};
 typedef struct {
     int kind;
     PyObject *owner, *key, *value; /* a tuple of all that is in a list, or of keys and values in turn */
+    descrgetfunc get;              /* of a key that is a field's descriptor */
 } replay_look;
 
 /* What an argument must be: the very object, or a tensor without a graph, a leaf, or another tensor. */
@@ -48,6 +58,7 @@ static bool read_looks(replay_plan *r, PyObject *looks) {
         replay_look *const l = &r->looks[i];
         if (!PyArg_ParseTuple(PyTuple_GetItem(looks, i), "iOOO", &l->kind, &l->owner, &l->key, &l->value))
             return false;
+        if (l->kind == LOOK_AT_FIELD) l->get = (descrgetfunc)PyType_GetSlot(Py_TYPE(l->key), Py_tp_descr_get);
     }
     return true;
 }

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from autodiff.compiled.recording import Recording
 
 MOST = 16  # arguments, results, gradients: as csrc/replay.h has room for
-KEY, MISSING, ITEM, ATTRIBUTE, LIST, DICT, CALL = range(7)  # looks
+KEY, MISSING, ITEM, ATTRIBUTE, FIELD, LIST, DICT, CALL = range(8)  # looks
 SAME, WITHOUT_GRAPH, LEAF, INNER = range(4)  # arguments
 OBJECT, ONE, TUPLE, MADE = range(4)  # results
 TABLES = dict, types.MappingProxyType
+FIELDS: dict[tuple[Any, str], Any] = {  # of most looks: what finds such an attribute in the end
+    (types.FunctionType, "__code__"): vars(types.FunctionType)["__code__"],
+    (types.CellType, "cell_contents"): vars(types.CellType)["cell_contents"],
+}
 Look = tuple[int, Any, Any, Any]  # and of what, at which key, what it was
 Called = Callable[..., Any]
 
@@ -98,7 +102,8 @@ def looks(recording: Recording) -> Iterator[Look]:
             kind = MISSING if value is ABSENT else KEY if type(owner) is dict else ITEM
             yield kind, owner, key, value
         elif place is attribute and value is not ABSENT:
-            yield ATTRIBUTE, owner, key, value
+            field = FIELDS.get((type(owner), key))
+            yield ATTRIBUTE if field is None else FIELD, owner, field or key, value
         elif place is parts and type(owner) is list:
             yield LIST, owner, None, tuple(value)
         elif place is parts and type(owner) is dict:

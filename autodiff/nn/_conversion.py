@@ -50,7 +50,7 @@ class Convertible(Nested):
         if kwargs.keys() == {"tensor"} and not args:
             args = (kwargs.pop("tensor"),)
         if kwargs:
-            raise TypeError(f"to() got an unexpected keyword argument {min(kwargs)!r}")
+            raise TypeError(f"to() takes a dtype, a device or a tensor, and no {min(kwargs)!r}")
         d, copy = parsed(args, device, wanted, copy)
         if copy:
             raise RuntimeError(".to() does not accept copy argument")

@@ -97,9 +97,7 @@ def _kind(arg: Any) -> str:
     for kind, letter in _LETTERS.items():
         if isinstance(arg, kind):
             return letter
-    if isinstance(arg, type) and arg in dtypes.PYTHON:
-        return "d"
-    raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
+    return "d" if isinstance(arg, type) and arg in dtypes.PYTHON else "?"
 
 
 def parsed(args: Sequence[Any], device: Any, dtype: Any, copy: Any) -> tuple[dtype | None, Any]:
