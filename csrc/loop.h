@@ -73,6 +73,9 @@ bool ad_run_across(const ad_loop *l, bool direct, bool stream, int *status);
 
 /* Runs a program of one instruction where no operand needs a register (single.c); else returns false. */
 bool ad_run_single(const ad_loop *l, bool stream);
+/* The result of a `small` program where its operands are few elements, contiguous and of one shape, or
+ * numbers; NULL where they are not, or where there is no memory. */
+ad_tensor *ad_run_small(const ad_program *p, const ad_tensor *const *in);
 
 /* Elements of a block that goes past the caches. Pages of several inputs, of what is made of them, and of
  * what is fetched for the next block push each other out of an L1 whose sets have few lines. */

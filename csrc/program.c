@@ -143,8 +143,10 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
     if (!p) return ad_fail_null(AD_NO_MEMORY, sizeof *p, 0, 0);
     if (!fill(p, in_types, const_types, consts, code, out_regs, out_dtypes))
         ad_fail(AD_BAD_ARG, 0, 0, 0);
-    else if (!ad_join_pairs(p) && !assign_slots(p))
+    else if (!ad_join_pairs(p) && !assign_slots(p)) {
+        p->small = ad_is_small(p);
         return p;
+    }
     ad_program_free(p);
     return NULL;
 }

@@ -19,6 +19,7 @@ struct ad_program {
     bool divides;   /* has an i64 division, which may meet a zero */
     bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */
     bool compares;  /* the same, and it is a comparison that goes to bools */
+    bool small;     /* ad_is_small */
     uint8_t in_types[AD_MAX_INPUTS];
     uint8_t out_dtypes[AD_MAX_OUTPUTS];
     uint16_t out_regs[AD_MAX_OUTPUTS];
@@ -43,6 +44,7 @@ struct ad_op {
 
 bool ad_divides(const ad_instr *in); /* integers */
 int ad_join_pairs(ad_program *p);    /* makes one instruction of two where there is one (pairs.c) */
+bool ad_is_small(const ad_program *p);
 void ad_program_free(ad_program *p); /* unless a tape still keeps it */
 static inline void ad_program_retain(const ad_program *p) {
     __atomic_add_fetch(&((ad_program *)p)->refs, 1, __ATOMIC_RELAXED);

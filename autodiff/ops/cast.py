@@ -106,10 +106,9 @@ def parsed(args: Sequence[Any], device: Any, dtype: Any, copy: Any) -> tuple[dty
     if not _FORMS.fullmatch(form):
         given = ", ".join(type(arg).__name__ for arg in args)
         raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
-    if not (dtype is None or isinstance(dtype, _DTYPE) or dtype in dtypes.PYTHON):
-        raise must_be("to", "dtype", "dtype", dtype)
-    if not (device is None or isinstance(device, str)):
-        raise must_be("to", "device", "device", device)
+    for name, value, kind in (("dtype", dtype, "d"), ("device", device, "v")):
+        if value is not None and _kind(value) != kind:
+            raise must_be("to", name, name, value)
     wanted: Any = None
     for arg in (dtype, *args, device):
         if isinstance(arg, str):

@@ -1,0 +1,88 @@
+/* small.c: a call of one instruction, or a conversion, on few elements: from whole operands, and numbers, to
+ * a new tensor. It is run by the kernel that a loop (single.c) would run, without laying one out, which takes
+ * as long as the rest of such a call. */
+#include "loop.h"
+
+enum { MOST = 4 }; /* registers of operands, and of the program's own numbers */
+
+typedef struct {
+    const char *data[MOST];
+    uint64_t held[MOST]; /* numbers that had to be converted */
+    bool number[MOST];   /* where the call has more than one element */
+} operands;
+
+bool ad_is_small(const ad_program *p) {
+    const ad_instr *in = p->code;
+    const int n = p->n_in + p->n_const;
+    if (p->n_out != 1 || !p->n_in || n > MOST || p->n_code > 1) return false;
+    if (!p->n_code) return p->n_in == 1 && !p->n_const;
+    if (!p->last_only || p->divides || in->op == AD_OP_where) return false; /* its condition is of bools */
+    if (in->a >= n || in->b >= n || in->c >= n) return false;
+    const int dtype = p->out_dtypes[0];
+    return p->compares || (ad_is_native_dtype(dtype) && ad_dtype_type[dtype] == p->types[in->dst]);
+}
+
+static bool set_operand(operands *o, int i, const ad_tensor *x, int type, const ad_tensor *like) {
+    const bool one = x->numel == 1, native = ad_is_native_dtype(x->dtype) && ad_dtype_type[x->dtype] == type;
+    if (!x->contiguous || !(one || native)) return false;
+    if (!ad_same_shape(x, like) && !(one && x->ndim <= like->ndim)) return false;
+    o->number[i] = one && like->numel > 1;
+    o->data[i] = native ? x->data : (const char *)&o->held[i];
+    if (!native) ad_cpu->pw->load[x->dtype][type](1, &o->held[i], x->data, 0);
+    return true;
+}
+
+static bool set_operands(operands *o, const ad_program *p, const ad_tensor *const *in,
+                         const ad_tensor *like) {
+    for (int i = 0; i < p->n_in; i++)
+        if (!set_operand(o, i, in[i], p->in_types[i], like)) return false;
+    for (int k = 0; k < p->n_const; k++) {
+        o->number[p->n_in + k] = like->numel > 1;
+        o->data[p->n_in + k] = (const char *)&p->consts[k];
+    }
+    return true;
+}
+
+/* What runs the instruction. */
+typedef struct {
+    ad_pw_fn *kernel;
+    ad_compare_fn *compare; /* instead of it */
+} runner;
+
+static runner runner_of(const ad_program *p, const operands *o) {
+    const ad_instr *in = p->code;
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    const int regs[3] = {in->a, in->b, in->c};
+    int numbers = 0;
+    for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= o->number[regs[k]] << k;
+    if (!p->compares)
+        return (runner){numbers ? ad_by_number(pw, in->op, in->type, numbers) : pw->instr[in->op][in->type],
+                        NULL};
+    const int which = ad_comparison(in->op, in->type);
+    if (numbers == 3) return (runner){NULL, NULL};
+    return (runner){NULL, numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which]};
+}
+
+/* The operand that has the result's shape, if any of the first two does. */
+static const ad_tensor *like_of(const ad_program *p, const ad_tensor *const *in) {
+    if (p->n_in < 2 || in[0]->numel != 1) return in[0];
+    return in[in[1]->numel != 1 || in[1]->ndim > in[0]->ndim];
+}
+
+ad_tensor *ad_run_small(const ad_program *p, const ad_tensor *const *in) {
+    const ad_tensor *const like = like_of(p, in);
+    operands o;
+    if (!like->numel || like->numel > AD_BLOCK || !set_operands(&o, p, in, like)) return NULL;
+    const runner run = p->n_code ? runner_of(p, &o) : (runner){NULL, NULL};
+    if (p->n_code && !run.kernel && !run.compare) return NULL;
+    ad_tensor *const y = ad_make(p->out_dtypes[0], like->ndim, like->shape);
+    const ad_instr *const i = p->code;
+    if (!y) return NULL;
+    if (run.kernel)
+        run.kernel(y->numel, y->data, o.data[i->a], o.data[i->b], o.data[i->c]);
+    else if (run.compare)
+        run.compare(y->numel, (uint8_t *)y->data, o.data[i->a], o.data[i->b]);
+    else
+        ad_cpu->pw->store[p->types[0]][y->dtype](y->numel, y->data, 1, o.data[0]);
+    return y;
+}
