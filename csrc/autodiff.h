@@ -156,6 +156,7 @@ ad_tensor *ad_repeat_each(const ad_tensor *x, int d, int64_t times);
 /* Zeros of a shape of n dimensions, but for the diagonal of two of them. */
 ad_tensor *ad_diag_embed(const ad_tensor *x, int n, const int64_t *shape, int64_t offset, int d1, int d2);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
+ad_tensor *ad_transpose_matrix(const ad_tensor *x);
 ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
 ad_tensor *ad_select_two(const ad_tensor *x, int64_t i, int64_t j); /* x[i, j] */
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);

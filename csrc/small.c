@@ -1,6 +1,6 @@
-/* small.c: a call of one instruction, or a conversion, on few elements: from whole operands, and numbers, to
- * a new tensor. It is run by the kernel that a loop (single.c) would run, without laying one out, which takes
- * as long as the rest of such a call. */
+/* small.c: a call of one instruction, or a conversion, on few elements: from operands that lie alike, without
+ * gaps, and numbers, to a new tensor. It is run by the kernel that a loop (single.c) would run, without
+ * laying one out, which takes as long as the rest of such a call. */
 #include "loop.h"
 
 enum { MOST = 4 }; /* registers of operands, and of the program's own numbers */
@@ -22,10 +22,16 @@ bool ad_is_small(const ad_program *p) {
     return p->compares || (ad_is_native_dtype(dtype) && ad_dtype_type[dtype] == p->types[in->dst]);
 }
 
+/* Whether its elements lie as those of a tensor of more elements do. */
+static bool lies_like(const ad_tensor *x, const ad_tensor *like) {
+    return ad_same_shape(x, like) &&
+           (like->contiguous ? x->contiguous
+                             : !memcmp(x->strides, like->strides, sizeof *x->strides * x->ndim));
+}
+
 static bool set_operand(operands *o, int i, const ad_tensor *x, int type, const ad_tensor *like) {
     const bool one = x->numel == 1, native = ad_is_native_dtype(x->dtype) && ad_dtype_type[x->dtype] == type;
-    if (!x->contiguous || !(one || native)) return false;
-    if (!ad_same_shape(x, like) && !(one && x->ndim <= like->ndim)) return false;
+    if (one ? x->ndim > like->ndim : !(native && lies_like(x, like))) return false;
     o->number[i] = one && like->numel > 1;
     o->data[i] = native ? x->data : (const char *)&o->held[i];
     if (!native) ad_cpu->pw->load[x->dtype][type](1, &o->held[i], x->data, 0);
@@ -63,6 +69,13 @@ static runner runner_of(const ad_program *p, const operands *o) {
     return (runner){NULL, numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which]};
 }
 
+/* Whether it fills an interval of memory, and there is one way to tell how another is to lie like it. */
+static bool is_whole(const ad_tensor *x) {
+    for (int d = 0; d < x->ndim && !x->contiguous; d++)
+        if (x->shape[d] == 1) return false;
+    return x->contiguous || ad_is_dense(x);
+}
+
 /* The operand that has the result's shape, if any of the first two does. */
 static const ad_tensor *like_of(const ad_program *p, const ad_tensor *const *in) {
     if (p->n_in < 2 || in[0]->numel != 1) return in[0];
@@ -72,12 +85,17 @@ static const ad_tensor *like_of(const ad_program *p, const ad_tensor *const *in)
 ad_tensor *ad_run_small(const ad_program *p, const ad_tensor *const *in) {
     const ad_tensor *const like = like_of(p, in);
     operands o;
-    if (!like->numel || like->numel > AD_BLOCK || !set_operands(&o, p, in, like)) return NULL;
+    if (!like->numel || like->numel > AD_BLOCK || !is_whole(like) || !set_operands(&o, p, in, like))
+        return NULL;
     const runner run = p->n_code ? runner_of(p, &o) : (runner){NULL, NULL};
     if (p->n_code && !run.kernel && !run.compare) return NULL;
     ad_tensor *const y = ad_make(p->out_dtypes[0], like->ndim, like->shape);
     const ad_instr *const i = p->code;
     if (!y) return NULL;
+    if (!like->contiguous) {
+        memcpy(y->strides, like->strides, sizeof y->strides);
+        y->contiguous = 0;
+    }
     if (run.kernel)
         run.kernel(y->numel, y->data, o.data[i->a], o.data[i->b], o.data[i->c]);
     else if (run.compare)

@@ -217,6 +217,10 @@ ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1) {
     return viewed(y);
 }
 
+ad_tensor *ad_transpose_matrix(const ad_tensor *x) {
+    return x->ndim == 2 ? ad_transpose(x, 0, 1) : ad_fail_null(AD_BAD_SHAPE, x->ndim, 2, 0);
+}
+
 /* Drops dimension d of a view in the making. */
 static void drop_dim(ad_tensor *y, int d) {
     y->ndim--;

@@ -120,3 +120,24 @@ def test_one_operand(name: str, d: ad.dtype, shape: tuple[int, ...]) -> None:
 def test_conversions(d: ad.dtype, to: ad.dtype, shape: tuple[int, ...]) -> None:
     x = drawn(d, 0)
     same(start(x, shape).to(to), x.to(to), shape)
+
+
+@given(
+    st.sampled_from([*BINARY]),
+    st.sampled_from([ad.float32, ad.float64, ad.int64]),
+    st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    st.data(),
+)
+def test_operands_that_lie_alike_otherwise(
+    name: str, d: ad.dtype, shape: list[int], data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(shape))))
+    other = data.draw(st.sampled_from([order, sorted(order), order[::-1]]))
+    x, y = drawn(d, 0)[: math.prod(shape)], drawn(d, 1)[: math.prod(shape)]
+    x, y = x.reshape(shape).permute(order), y.reshape(shape).contiguous().permute(other)
+    if x.shape != y.shape:
+        y = y.flatten().reshape(x.shape)
+    found = BINARY[name](x, y)
+    assert digest([found]) == digest([BINARY[name](x.contiguous(), y.contiguous())])
+    if 1 not in shape:
+        assert found.stride() == x.stride()

@@ -19,8 +19,9 @@ _reversed: Op = Op(  # .T of a matrix
     shaped=False,
     grad_name="PermuteBackward0",
 )
-_t_at_once = _t.direct(lib.ad_transpose)
-_reversed_at_once = _reversed.direct(lib.ad_transpose)
+_t_at_once, _reversed_at_once, _mt_at_once = [  # of matrices
+    op.direct(lib.ad_transpose_matrix, always=(0, 1)) for op in (_t, _reversed, _transpose)
+]
 
 
 def t(input: Tensor) -> Tensor:
@@ -30,13 +31,12 @@ def t(input: Tensor) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    y: Tensor | None = _t_at_once(input)
+    if y is not None:
+        return y
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    if n == 2:
-        y: Tensor | None = _t_at_once(input, 0, 1)
-        if y is not None:
-            return y
     return _t.call(input, 0, 1) if n == 2 else _same_t.call(input)
 
 
@@ -51,6 +51,9 @@ def mT(x: Tensor) -> Tensor:
     >>> ad.zeros(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
+    y: Tensor | None = _mt_at_once(x)
+    if y is not None:
+        return y
     n = x._p.ndim
     if n == 0:
         of_a_number("mT")
@@ -94,10 +97,12 @@ def T(x: Tensor) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    y: Tensor | None = _reversed_at_once(x)
+    if y is not None:
+        return y
     n = x._p.ndim
     if n == 2:
-        y: Tensor | None = _reversed_at_once(x, 0, 1)
-        return _reversed.call(x, 0, 1) if y is None else y
+        return _reversed.call(x, 0, 1)
     if n == 0:
         of_a_number("T")
     else:
