@@ -10,7 +10,7 @@ from pathlib import Path
 import cffi
 
 CSRC = Path(__file__).parent.parent / "csrc"
-_CALLS = "quick", "direct", "stored", "plan", "look", "replay"
+_CALLS = "quick", "direct", "lists", "stored", "plan", "look", "replay"
 FLAGS = [
     "-std=gnu11",
     "-O2",
@@ -49,6 +49,7 @@ def declarations() -> str:
         "int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *bound, int dims, "
         "int flags, intptr_t list);",
         "int ad_quick(ad_op *op, int flags, intptr_t list);",
+        "int ad_lists_start(intptr_t list);",
         "int ad_stored(intptr_t list);",
         "int ad_counts_start(intptr_t list);",
         "int ad_called_start(intptr_t list);",

@@ -230,6 +230,14 @@ plain, alike, store = _stored
 of these types; and all of one dtype of floats. Of an `out` and a result: whether that was written.
 """
 
+_lists: list[Callable[..., Any]] = []
+if lib.ad_lists_start(id(_lists)):
+    _lists = [lambda *given: None] * 2
+of_lists, to_lists = _lists
+"""Of plain numbers in lists, the dtype that floats take, and that wanted or -1: the tensor. Of a
+tensor: the lists. None where there is more to it.
+"""
+
 _base: list[Any] = []
 Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
 if TYPE_CHECKING or lib.ad_nodes_start(id(_base)):

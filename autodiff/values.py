@@ -9,7 +9,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import ffi, lib, looked_at
+from autodiff.native import ffi, lib, looked_at, to_lists
 from autodiff.node import mode
 
 _unpack, _gc, _buffer = ffi.unpack, ffi.gc, ffi.buffer
@@ -19,7 +19,6 @@ _OF_GRAD = (
     "Consider using tensor.detach() first."
 )
 _warned: list[bool] = []  # once in a program, as PyTorch does
-_FIELDS = ("", "u8", "i8", "i16", "i32", "i64", "", "", "f32", "f64")  # of descriptors
 _FORMATS: Any = "?Bbhiq  fd"  # of memoryviews; those of 16 bits are taken as float32
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 _numpy: Any = None  # imported once it is asked for; what it has of our dtypes, by their codes
@@ -80,11 +79,12 @@ class Valued(Described):
             return self.item()
         if changes.recorder is not None:
             looked_at()
+        lists = to_lists(self)
+        if lists is not None:
+            return lists
         d, count = p.dtype, p.numel
         if not count:
             return _hollow(self.shape)
-        if n == 1 and p.contiguous and (field := _FIELDS[d]):  # a memoryview takes longer
-            return _unpack(getattr(p, field), count)
         if d in dtypes.HALF_CODES:
             d = _FLOAT
         if d != p.dtype or not p.contiguous:

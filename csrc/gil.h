@@ -93,7 +93,8 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at") ||                \
      AD_IS("capsule_append") || AD_IS("capsule_take") || AD_IS("held_start") || AD_IS("slots_start") ||      \
      AD_IS("nodes_start") || AD_IS("direct") || AD_IS("replay") || AD_IS("called_start") ||                  \
-     AD_IS("counts_start") || AD_IS("quick") || AD_IS("join_to") || AD_IS("stored") || AD_IS("table"))
+     AD_IS("counts_start") || AD_IS("lists_start") || AD_IS("quick") || AD_IS("join_to") ||                  \
+     AD_IS("stored") || AD_IS("table"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

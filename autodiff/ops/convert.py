@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import changes
 from autodiff.dtypes import dtype, get_default_dtype
-from autodiff.native import ffi, lib
+from autodiff.native import ffi, lib, of_lists
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact
 from autodiff.ops.dlpack import from_dlpack
@@ -166,9 +167,12 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     >>> ad.tensor([1, 2.5], requires_grad=True)
     tensor([1.0000, 2.5000], requires_grad=True)
     """
-    if type(data) in _NUMBERS and dtype is None:
-        x = _from_values([data], [], dtypes.of_value(data))
-    elif isinstance(data, Tensor):
+    x: Tensor | None = None
+    if changes.recorder is None:
+        x = of_lists(data, get_default_dtype().code, -1 if dtype is None else dtype.code)
+    if x is not None:
+        return x.requires_grad_() if requires_grad else x
+    if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach()."
             "clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "

@@ -31,6 +31,7 @@ SILENT += (
     "ad_replay",
     "ad_called_start",
     "ad_counts_start",
+    "ad_lists_start",
 )
 
 
