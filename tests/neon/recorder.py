@@ -69,6 +69,7 @@ class Recorder:
         shim.lib.ad_held_start = lambda types: 1  # what frees itself would do so unseen
         shim.lib.ad_quick = lambda op, plain, told: 1  # as would what calls natively
         shim.lib.ad_stored = lambda told: 1
+        shim.lib.ad_lists_start = lambda told: 1
         shim.lib.ad_replay = lambda tape, n, told: 1
         self.real = {call: name for name, call in vars(shim.lib).items() if name in dir(self.lib)}
         shim.ffi = Instead(self.ffi, {"memmove": self.fill, "typeof": self.typeof})
