@@ -207,6 +207,18 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
+_VECTORS_AT_ONCE = {op: op.direct(lib.ad_vector_product, always=()) for op in (_mv, _dot)}
+
+
+def _product_of_vectors(op: Op, a: Tensor, b: Tensor) -> Tensor | None:
+    """The product of what is a vector at least in part; None where that is more, or cannot be."""
+    found: Tensor | None = _VECTORS_AT_ONCE[op](a, b)
+    if found is not None:
+        return found
+    p = lib.ad_vector_product(a._p, b._p)
+    return op.result_of((a, b), p, ()) if p else None
+
+
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; vectors are rows on the left, columns on the right; batches broadcast.
 
@@ -222,16 +234,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return found
     if not isinstance(other, Tensor):
         raise must_be("matmul", "other", "Tensor", other, 2)
-    p = lib.ad_mm(input._p, other._p, 0)
-    if p:
-        return _product.result_of((input, other), p, (0, None))
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
     matrix = column and a._p.ndim == 2
-    if (row and column) or matrix or ((row or column) and not has_history((a, b))):
-        p = lib.ad_vector_product(a._p, b._p)
+    if not (row or column):
+        p = lib.ad_mm(a._p, b._p, 0)
         if p:
-            return (_mv if matrix else _dot).result_of((a, b), p, ())
+            return _product.result_of((a, b), p, (0, None))
+    elif (row and column) or matrix or not has_history((a, b)):
+        found = _product_of_vectors(_mv if matrix else _dot, a, b)
+        if found is not None:
+            return found
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
@@ -347,9 +360,9 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     tensor([3., 7.])
     """
     if type(vec) is Tensor and input._p.ndim == 2 and vec._p.ndim == 1:
-        p = lib.ad_vector_product(input._p, vec._p)
-        if p:
-            return _mv.result_of((input, vec), p, ())
+        found = _product_of_vectors(_mv, input, vec)
+        if found is not None:
+            return found
     _check_second("mv", "vec", vec)
     if input._p.ndim != 2 or vec._p.ndim != 1:
         raise RuntimeError(
@@ -373,9 +386,9 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     a, b = input._p, tensor._p
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    p = lib.ad_vector_product(a, b)
-    if p:
-        return _dot.result_of((input, tensor), p, ())
+    found = _product_of_vectors(_dot, input, tensor)
+    if found is not None:
+        return found
     if a.dtype != b.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
