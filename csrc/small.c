@@ -16,7 +16,8 @@ bool ad_is_small(const ad_program *p) {
     const int n = p->n_in + p->n_const;
     if (p->n_out != 1 || !p->n_in || n > MOST || p->n_code > 1) return false;
     if (!p->n_code) return p->n_in == 1 && !p->n_const;
-    if (!p->last_only || p->divides || in->op == AD_OP_where) return false; /* its condition is of bools */
+    if (!p->last_only || p->divides) return false;
+    if (in->op == AD_OP_where && (in->a >= p->n_in || in->a == in->b || in->a == in->c)) return false;
     if (in->a >= n || in->b >= n || in->c >= n) return false;
     const int dtype = p->out_dtypes[0];
     return p->compares || (ad_is_native_dtype(dtype) && ad_dtype_type[dtype] == p->types[in->dst]);
@@ -29,19 +30,22 @@ static bool lies_like(const ad_tensor *x, const ad_tensor *like) {
                              : !memcmp(x->strides, like->strides, sizeof *x->strides * x->ndim));
 }
 
-static bool set_operand(operands *o, int i, const ad_tensor *x, int type, const ad_tensor *like) {
-    const bool one = x->numel == 1, native = ad_is_native_dtype(x->dtype) && ad_dtype_type[x->dtype] == type;
-    if (one ? x->ndim > like->ndim : !(native && lies_like(x, like))) return false;
+static bool set_operand(operands *o, const ad_program *p, int i, const ad_tensor *x, const ad_tensor *like) {
+    const bool condition = p->n_code && p->code->op == AD_OP_where && i == p->code->a; /* read as bools */
+    const bool native = ad_is_native_dtype(x->dtype) && ad_dtype_type[x->dtype] == p->in_types[i];
+    const bool one = x->numel == 1, read = condition ? x->dtype == AD_bool : native;
+    if (condition && !read) return false;
+    if (one ? x->ndim > like->ndim : !(read && lies_like(x, like))) return false;
     o->number[i] = one && like->numel > 1;
-    o->data[i] = native ? x->data : (const char *)&o->held[i];
-    if (!native) ad_cpu->pw->load[x->dtype][type](1, &o->held[i], x->data, 0);
+    o->data[i] = read ? x->data : (const char *)&o->held[i];
+    if (!read) ad_cpu->pw->load[x->dtype][p->in_types[i]](1, &o->held[i], x->data, 0);
     return true;
 }
 
 static bool set_operands(operands *o, const ad_program *p, const ad_tensor *const *in,
                          const ad_tensor *like) {
     for (int i = 0; i < p->n_in; i++)
-        if (!set_operand(o, i, in[i], p->in_types[i], like)) return false;
+        if (!set_operand(o, p, i, in[i], like)) return false;
     for (int k = 0; k < p->n_const; k++) {
         o->number[p->n_in + k] = like->numel > 1;
         o->data[p->n_in + k] = (const char *)&p->consts[k];
@@ -61,6 +65,7 @@ static runner runner_of(const ad_program *p, const operands *o) {
     const int regs[3] = {in->a, in->b, in->c};
     int numbers = 0;
     for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= o->number[regs[k]] << k;
+    if (in->op == AD_OP_where) return (runner){numbers ? NULL : pw->where[in->type], NULL};
     if (!p->compares)
         return (runner){numbers ? ad_by_number(pw, in->op, in->type, numbers) : pw->instr[in->op][in->type],
                         NULL};

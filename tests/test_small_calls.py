@@ -103,6 +103,20 @@ def test_an_operand_and_one_element(
         assert digest([found]) == digest([expected])
 
 
+@given(dtypes, dtypes, shapes, st.sampled_from([(0, 1, 2), (0, 0, 1), (0, 1, 0), (0, 1, 1)]))
+def test_where(
+    d: ad.dtype, e: ad.dtype, shape: tuple[int, ...], which: tuple[int, int, int]
+) -> None:
+    for c in (drawn(ad.float32, 2) > 0, drawn(ad.uint8, 2) - 1):
+        xs = [c, drawn(d, 0), drawn(e, 1)]
+        whole = tried(ad.where, *[xs[i] for i in which])
+        found = tried(ad.where, *[start(xs[i], shape) for i in which])
+        if isinstance(whole, type):
+            assert found is whole
+        else:
+            same(found, whole, shape)
+
+
 @given(st.sampled_from([*UNARY]), dtypes, shapes)
 def test_one_operand(name: str, d: ad.dtype, shape: tuple[int, ...]) -> None:
     x, f = drawn(d, 0), UNARY[name]
