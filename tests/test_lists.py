@@ -65,6 +65,7 @@ def check_both_ways(data: Any, d: ad.dtype | None) -> None:
         assert found == made(data, d)
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct")  # a tensor alone
 @given(nested(NUMBERS, ragged=True), DTYPES)
 def test_anything(data: Any, d: ad.dtype | None) -> None:
     check_both_ways(data, d)
