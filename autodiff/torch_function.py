@@ -25,6 +25,7 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.modes: list[Any] = []
         self.off = self.modes_off = 0
+        self.within: Function | None = None  # what `default` calls
 
 
 thread = _Thread()
@@ -91,7 +92,15 @@ def takes_part(kind: type) -> bool:
     if kind in plain:
         return False
     method = getattr(kind, "__torch_function__", None)
-    return method is not None and method is not disabled
+    return method is not None and method is not disabled and not _is_pytorchs(method)
+
+
+def _is_pytorchs(method: Any) -> bool:
+    """Whether it is what PyTorch's own tensors and parameters have, which would ask us again."""
+    module = getattr(method, "__module__", None) or ""
+    return module.partition(".")[0] == "torch" or (
+        getattr(method, "__name__", "") == "_disabled_torch_function_impl"
+    )
 
 
 def overloaded(values: Iterable[Any]) -> list[Any]:
@@ -180,8 +189,8 @@ def default(cls: Any, base: type, func: Function, types: Any, args: Any, kwargs:
     """What a subclass of a tensor's class `base` does unless it says otherwise: the results that
     are tensors become ones of its class, over the same memory.
     """
-    if not all(issubclass(cls, kind) for kind in types):
-        return NotImplemented
+    if thread.within is func or not all(issubclass(cls, kind) for kind in types):
+        return NotImplemented  # a function of another library asks again and again
 
     def recast(x: Any) -> Any:
         if isinstance(x, base):
@@ -192,7 +201,11 @@ def default(cls: Any, base: type, func: Function, types: Any, args: Any, kwargs:
         return x
 
     with DisableTorchFunctionSubclass():
-        result = func(*args, **kwargs)
+        before, thread.within = thread.within, func
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            thread.within = before
         if cls is base or getattr(func, "__self__", None) is base.grad:  # type: ignore[attr-defined]
             return result
         return recast(result)

@@ -509,3 +509,33 @@ def test_functions_are_themselves_again() -> None:
     again = [f.__code__ for f in (ad.cat, ad.Tensor.__add__, F.relu, ad.Tensor.shape.fget)]
     assert all(a is b for a, b in zip(before, again, strict=True))
     assert ad.Tensor.__getitem__.__name__ == "getitem"
+
+
+class Foreign:
+    """Stands for a tensor of PyTorch, whose functions ask, and whose default calls what asks it."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+Foreign.__torch_function__.__func__.__module__ = "torch._tensor"
+
+
+def of_another_library(x: Any) -> Any:
+    """As functions of PyTorch do with an argument that is none of its own tensors."""
+    found = type(x).__torch_function__(of_another_library, (type(x),), (x,), {})
+    if found is NotImplemented:
+        raise TypeError("no implementation found")
+    return found
+
+
+def test_another_librarys_tensors_and_functions_are_refused() -> None:
+    """Each side once asked the other, without end."""
+    x: Any = ad.ones(2)
+    for call in (lambda: x + Foreign(), lambda: Foreign() * x, lambda: ad.exp(Foreign())):
+        with pytest.raises(TypeError, match="Foreign"):
+            call()
+    with pytest.raises(TypeError, match="no implementation found"):
+        of_another_library(x)
+    assert ad.Tensor.__torch_function__(ad.exp, (ad.Tensor,), (x,)).tolist() == x.exp().tolist()
