@@ -63,11 +63,7 @@ SCALED(vd, VD_INTEGER)
         v t, p = POLY(v, v##_##name##_clamp(x), &t);                                                         \
         return v##_scaled(p, t, v##_set1(1));                                                                \
     }                                                                                                        \
-    AD_SIMD int v##_##name##_is_rare(const v *x, const int n) { /* usual of a nan is one, too */             \
-        v largest = n > 1 ? v##_zero() : v##_abs(*x);                                                        \
-        AD_UNROLL for (int k = n == 1; k < n; k++) largest = v##_max(v##_abs(x[k]), largest);                \
-        return m##_any(v##_le(v##_set1(limit), largest));                                                    \
-    }                                                                                                        \
+    AD_SIMD int v##_##name##_is_rare(const v *x, const int n) { return v##_reach(x, n, limit); }             \
     AD_SIMD v v##_##name##_usual(v x) {                                                                      \
         v t, p = POLY(v, x, &t), scale = v##_power(t, 1);                                                    \
         return v##_fma(p, scale, scale);                                                                     \

@@ -1,20 +1,29 @@
 /* simd/trig.h: sin, cos, tan and atan. */
 
-/* ---- sin, cos: x = n pi/2 + r, |r| <= pi/4; n mod 4 is in the low bits of `quadrant` ---- */
+/* ---- f32: x = m pi/2 + r. Even m are left to sin, with |r| <= pi/2, odd ones to cos, any to tan ---- */
 #define VF_TRIG_LIMIT 0x1p16f
 #define VD_TRIG_LIMIT 0x1p28
 
-static __attribute__((noinline)) void vf_trig_large(const vf *x, vf *r, vfi *quadrant) {
+/* Of numbers past the limit: r, and in the low bit of t whether the half turns, of tan the quarters, are odd.
+ * cos x is the sine of a quarter more. */
+enum { TRIG_OF_SIN, TRIG_OF_COS, TRIG_OF_TAN };
+static __attribute__((noinline)) void vf_trig_large(const vf *x, vf *r, vf *t, const int of) {
     float xs[VF_W], rs[VF_W];
-    uint32_t qs[VF_W];
-    memcpy(xs, x, sizeof xs), memcpy(rs, r, sizeof rs), memcpy(qs, quadrant, sizeof qs);
+    uint32_t ts[VF_W];
+    memcpy(xs, x, sizeof xs), memcpy(rs, r, sizeof rs), memcpy(ts, t, sizeof ts);
     for (int i = 0; i < VF_W; i++) {
         double parts[2];
-        if (!(xs[i] > VF_TRIG_LIMIT && xs[i] < INFINITY)) continue;
-        qs[i] = (uint32_t)ad_reduce_large(xs[i], parts);
-        rs[i] = (float)(parts[0] + parts[1]);
+        if (!(fabsf(xs[i]) > VF_TRIG_LIMIT && fabsf(xs[i]) < INFINITY)) continue;
+        int quarters = ad_reduce_large(fabsf(xs[i]), parts) + (of == TRIG_OF_COS);
+        double rest = parts[0] + parts[1];
+        if (of != TRIG_OF_TAN) {
+            const int up = rest > 0 ? 1 : -1;
+            if (quarters & 1) rest -= up * 1.5707963267948966, quarters += up;
+            quarters >>= 1;
+        }
+        ts[i] = (uint32_t)quarters, rs[i] = (float)(xs[i] < 0 && of != TRIG_OF_COS ? -rest : rest);
     }
-    memcpy(r, rs, sizeof rs), memcpy(quadrant, qs, sizeof qs);
+    memcpy(r, rs, sizeof rs), memcpy(t, ts, sizeof ts);
 }
 static __attribute__((noinline)) void vd_trig_large(const vd *x, vd *r, vd *low, vdi *quadrant) {
     double xs[VD_W], rs[VD_W], lows[VD_W];
@@ -30,17 +39,49 @@ static __attribute__((noinline)) void vd_trig_large(const vd *x, vd *r, vd *low,
     memcpy(r, rs, sizeof rs), memcpy(low, lows, sizeof lows), memcpy(quadrant, qs, sizeof qs);
 }
 
-/* For x >= 0. The first difference is exact, for it fits the type; the others are rounded once. */
-AD_SIMD vf vf_trig_reduce(vf x, vfi *quadrant) {
-    vf t = vf_fma(x, vf_set1(0.63661975f), vf_set1(VF_INTEGER)), n = vf_sub(vf_set1(VF_INTEGER), t);
-    vf r = vf_fma_exact(n, vf_set1(0x1.921fb6p+0f), x); /* pi/2 in three parts of 24 bits */
-    r = vf_fma_exact(n, vf_set1(-0x1.777a5cp-25f), r);
-    r = vf_fma_exact(n, vf_set1(-0x1.ee59dap-50f), r);
-    *quadrant = vf_bits(t);
-    if (mf_any(vf_lt(vf_set1(VF_TRIG_LIMIT), x))) vf_trig_large(&x, &r, quadrant);
-    return r;
+/* The first difference is exact where r is small, for it fits the type then; the others are rounded once.
+ * pi/2 is in three parts of 24 bits, none of them negative, so that r of a zero is that zero. */
+AD_SIMD vf vf_trig_rest(vf x, vf m) {
+    vf r = vf_fma_exact(m, vf_set1(-0x1.921fb4p+0f), x);
+    r = vf_fma_exact(m, vf_set1(-0x1.4442dp-24f), r);
+    return vf_fma_exact(m, vf_set1(-0x1.846988p-48f), r);
 }
-/* The same as r + low. */
+AD_SIMD vf vf_sin_reduce(vf x, vf *t) {
+    *t = vf_fma(x, vf_set1(0.63661975f), vf_set1(VF_EVEN));
+    return vf_trig_rest(x, vf_sub(*t, vf_set1(VF_EVEN)));
+}
+AD_SIMD vf vf_cos_reduce(vf x, vf *t) {
+    const vf one = vf_set1(1), a = vf_abs(x);
+    *t = vf_add(vf_fma(a, vf_set1(0.63661975f), one), vf_set1(VF_EVEN));
+    return vf_trig_rest(a, vf_sub(vf_sub(*t, vf_set1(VF_EVEN)), one));
+}
+/* sin r, turned where t is odd: r + r q(r^2), q(z) = z (c + z p(z)), p of degree 2: 2^-27. Of the terms of q
+ * the larger is rounded with their sum alone. */
+AD_SIMD vf vf_sin_turned(vf r, vf t) {
+    const vf z = vf_mul(r, r);
+    vf p = vf_fma(vf_set1(2.6060538e-06f), z, vf_set1(-0.00019809768f));
+    p = vf_mul(vf_mul(z, z), vf_fma(p, z, vf_set1(0.008333069f)));
+    const vf s = vf_fma_exact(r, vf_fma_exact(z, vf_set1(-0.1666666f), p), r);
+    return vf_of_bits(vfi_xor(vf_bits(s), vfi_shl(vf_bits(t), 31)));
+}
+#define SIN(name, of)                                                                                        \
+    static __attribute__((noinline)) vf vf_##name##_rare(vf x) {                                             \
+        vf t, r = vf_##name##_reduce(x, &t);                                                                 \
+        vf_trig_large(&x, &r, &t, of);                                                                       \
+        return vf_sin_turned(r, t);                                                                          \
+    }                                                                                                        \
+    AD_SIMD int vf_##name##_is_rare(const vf *x, const int n) { return vf_reach(x, n, VF_TRIG_LIMIT); }      \
+    AD_SIMD vf vf_##name##_usual(vf x) {                                                                     \
+        vf t, r = vf_##name##_reduce(x, &t);                                                                 \
+        return vf_sin_turned(r, t);                                                                          \
+    }                                                                                                        \
+    AD_SIMD vf vf_##name(vf x) {                                                                             \
+        return vf_##name##_is_rare(&x, 1) ? vf_##name##_rare(x) : vf_##name##_usual(x);                      \
+    }
+SIN(sin, TRIG_OF_SIN)
+SIN(cos, TRIG_OF_COS)
+
+/* f64: x = n pi/2 + r + low, |r| <= pi/4, for x >= 0; n mod 4 is in the low bits of `quadrant`. */
 AD_SIMD vd vd_trig_reduce(vd x, vd *low, vdi *quadrant) {
     const vd b = vd_set1(0x1.1a62633145c07p-54), c = vd_set1(-0x1.f1976b7ed8fbcp-110);
     vd t = vd_fma(x, vd_set1(0.6366197723675814), vd_set1(VD_INTEGER)), n = vd_sub(vd_set1(VD_INTEGER), t);
@@ -54,17 +95,7 @@ AD_SIMD vd vd_trig_reduce(vd x, vd *low, vdi *quadrant) {
     return r;
 }
 
-/* sin of the angle r + quadrant pi/2.
- * sin r = r + r^3 p(r^2), p of degree 2: 2^-28; cos r = 1 - r^2/2 + r^4 q(r^2), q of degree 2: 2^-33 */
-AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
-    static const float P[] = {-0.16666655f, 0.008332158f, -0.00019514958f};
-    static const float Q[] = {0.041666646f, -0.0013887313f, 2.4432813e-05f};
-    vf z = vf_mul(r, r);
-    vf s = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r);
-    vf c = vf_fma(vf_mul(z, z), vf_poly(z, Q, AD_LENGTH(Q)), vf_fma(z, vf_set1(-0.5f), vf_set1(1)));
-    return vf_flip(vf_select(vfi_odd(quadrant), c, s), vf_of_bits(vfi_shl(quadrant, 30)));
-}
-/* The degrees are 5 (2^-57) and 5 (2^-64). */
+/* sin r = r + r^3 p(r^2), p of degree 5: 2^-57; cos r = 1 - r^2/2 + r^4 q(r^2), q of degree 5: 2^-64 */
 AD_SIMD void vd_sin_cos(vd r, vd low, vd *sine, vd *cosine) {
     static const double P[] = {-0.1666666666666663,   0.008333333333322063,    -0.00019841269829542606,
                                2.755731360452909e-06, -2.5050745038625955e-08, 1.589606756996519e-10};
@@ -80,20 +111,10 @@ AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
     vd_sin_cos(r, low, &s, &c);
     return vd_flip(vd_select(vdi_odd(quadrant), c, s), vd_of_bits(vdi_shl(quadrant, 62)));
 }
-AD_SIMD vf vf_sin(vf x) {
-    vfi quadrant;
-    vf r = vf_trig_reduce(vf_abs(x), &quadrant);
-    return vf_flip(vf_sin_core(r, quadrant), x);
-}
 AD_SIMD vd vd_sin(vd x) {
     vdi quadrant;
     vd low, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
     return vd_flip(vd_sin_core(r, low, quadrant), x);
-}
-AD_SIMD vf vf_cos(vf x) {
-    vfi quadrant;
-    vf r = vf_trig_reduce(vf_abs(x), &quadrant);
-    return vf_sin_core(r, vfi_add(quadrant, vfi_set1(1)));
 }
 AD_SIMD vd vd_cos(vd x) {
     vdi quadrant;
@@ -105,11 +126,17 @@ AD_SIMD vd vd_cos(vd x) {
 AD_SIMD vf vf_tan(vf x) {
     static const float P[] = {0.3333335f,   0.13332663f,    0.05405998f,  0.021281863f,
                               0.010836672f, 8.8427863e-05f, 0.0043768305f};
-    vfi quadrant;
-    vf r = vf_trig_reduce(vf_abs(x), &quadrant), z = vf_mul(r, r);
-    vf t = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r), one = vf_set1(1);
-    mf odd = vfi_odd(quadrant);
-    return vf_flip(vf_div(vf_select(odd, vf_neg(one), t), vf_select(odd, t, one)), x);
+    vf t = vf_fma(x, vf_set1(0.63661975f), vf_set1(VF_INTEGER));
+    vf r = vf_trig_rest(x, vf_sub(t, vf_set1(VF_INTEGER)));
+    if (vf_reach(&x, 1, VF_TRIG_LIMIT)) {
+        vf rest = r, quarters = t;
+        vf_trig_large(&x, &rest, &quarters, TRIG_OF_TAN);
+        r = rest, t = quarters;
+    }
+    const vf z = vf_mul(r, r), one = vf_set1(1);
+    const vf tangent = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r);
+    const mf odd = vfi_odd(vf_bits(t));
+    return vf_div(vf_select(odd, vf_neg(one), tangent), vf_select(odd, tangent, one));
 }
 AD_SIMD vd vd_tan(vd x) {
     vdi quadrant;

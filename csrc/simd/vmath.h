@@ -51,6 +51,17 @@ NEXTAFTER(vd, md)
 /* Adding this to a small number rounds it to an integer, found in the low bits of the sum. */
 #define VF_INTEGER 0x1.8p23f
 #define VD_INTEGER 0x1.8p52
+#define VF_EVEN 0x1.8p24f /* the same: to an even one, half of it in the low bits */
+
+/* Whether |x| of a number is at least so much. Of nan nothing is told. */
+#define REACH(v, m)                                                                                          \
+    AD_SIMD int v##_reach(const v *x, const int n, const double limit) {                                     \
+        v largest = n > 1 ? v##_zero() : v##_abs(*x);                                                        \
+        AD_UNROLL for (int k = n == 1; k < n; k++) largest = v##_max(v##_abs(x[k]), largest);                \
+        return m##_any(v##_le(v##_set1(limit), largest));                                                    \
+    }
+REACH(vf, mf)
+REACH(vd, md)
 
 #include "exp.h"
 #include "log.h"
