@@ -27,6 +27,7 @@ typedef struct single {
     int64_t block;                  /* elements that are staged at once */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
     bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
+    int64_t part;                   /* elements of a row that a task takes */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
 } single;
 
@@ -144,8 +145,8 @@ static void run_part(void *context, int64_t i) {
     const ad_operand *out = &l->out[0];
     int64_t row = i / s->pieces * s->rows_per, end = ad_least(row + s->rows_per, s->rows);
     int64_t at[AD_MAX_DIMS], step[4] = {0}, hop[3];
-    at[0] = i % s->pieces * PART;
-    const int64_t n = ad_least(l->shape[0] - at[0], PART);
+    at[0] = i % s->pieces * s->part;
+    const int64_t n = ad_least(l->shape[0] - at[0], s->part);
     for (int k = 0; k < 3 && l->ndim > 1; k++) step[k] = s->in[k].strides[1] * s->in[k].size;
     for (int k = 0; k < 3; k++)
         hop[k] = l->ndim > 1 && s->pieces == 1 ? step[k] : n * s->in[k].strides[0] * s->in[k].size;
@@ -309,6 +310,13 @@ static bool set_up_narrow(chain *c) {
     return c->n && p->out_regs[0] == c->made;
 }
 
+/* Elements of a row of n that a task takes: the more the longer it is, as each begins by waiting for what it
+ * reads. */
+static int64_t part_of(int64_t n) {
+    const int64_t parts = n / (8 * ad_get_num_threads()) / PART;
+    return parts > 1 ? parts * PART : PART;
+}
+
 static void run_all(single *s, bool stream) {
     const ad_loop *l = s->loop;
     if (l->ndim == 1 && l->numel <= (s->filled ? AD_BLOCK : PART)) {
@@ -322,7 +330,8 @@ static void run_all(single *s, bool stream) {
     s->stream = stream && l->shape[0] >= STAGED;
     if (s->stream) s->block = ad_streamed_block(l);
     s->rows = l->numel / l->shape[0];
-    s->pieces = (l->shape[0] + PART - 1) / PART;
+    s->part = part_of(l->shape[0]);
+    s->pieces = (l->shape[0] + s->part - 1) / s->part;
     if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
     ad_parallel_for(s->pieces * ((s->rows + s->rows_per - 1) / s->rows_per), l->numel / 8 * l->program->cost,
                     run_part, s);
