@@ -376,6 +376,7 @@ typedef struct {
     double average, slower, faster, least, most;
     bool maximize, nesterov, rectified;
     bool fresh; /* the momentum buffer is yet to be filled */
+    bool plain; /* neither the sign of the gradient nor a decay is to be seen to */
 } ad_update;
 typedef struct {
     /* n contiguous elements: data is the parameter, its gradient, its states; f32, f64 */

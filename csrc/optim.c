@@ -194,7 +194,9 @@ static void take_numbers(task *t, int kind, const double *hyper, ad_tensor *cons
     memcpy(t->scalars, scalars, sizeof scalars);
     t->numbers =
         (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
-    ad_optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    ad_update *const u = &t->numbers;
+    ad_optimizers[kind].prepare(u, hyper, scalars);
+    u->plain = !u->maximize && u->weight_decay == 0 && u->shrink == 1;
     memcpy(t->left, scalars, sizeof scalars);
     t->prepared = true;
 }

@@ -130,11 +130,13 @@ AD_SIMD V() NAME(rprop_formula)(V() param, V() grad, V() * s, const ad_update *u
     return V(_sub)(param, V(_select)(V(_lt)(zero, s[0]), s[1], down));
 }
 
-/* What all optimisers do first: turn the gradient around, and decay the weights. */
+/* What all optimisers do first, if anything: turn the gradient around, and decay the weights. */
 AD_SIMD V() NAME(apply)(NAME(formula) * f, V() param, V() grad, V() * s, const ad_update *u) {
-    if (u->maximize) grad = V(_neg)(grad);
-    if (u->weight_decay != 0) grad = V(_fma)(param, SET(u->weight_decay), grad);
-    if (u->shrink != 1) param = V(_mul)(param, SET(u->shrink));
+    if (!u->plain) {
+        if (u->maximize) grad = V(_neg)(grad);
+        if (u->weight_decay != 0) grad = V(_fma)(param, SET(u->weight_decay), grad);
+        if (u->shrink != 1) param = V(_mul)(param, SET(u->shrink));
+    }
     return f(param, grad, s, u);
 }
 
@@ -144,7 +146,7 @@ AD_SIMD void NAME(update)(NAME(formula) * f, int states, int64_t n, void *const 
     const ad_update u = *step; /* a copy, which stores to the arrays cannot change */
     T *const p = data[0], *const state[3] = {data[2], data[3], data[4]};
     const T *const g = data[1];
-    const int64_t ahead = ad_l1_is_narrow() ? AD_PAGE / 8 : AD_PAGE;
+    const int64_t ahead = ad_l1_is_narrow() ? 6 * AD_LINE : AD_PAGE;
     V() s[3];
     for (int64_t i = 0; i < n; i += W) {
         const int64_t left = n - i; /* the last vector may have fewer */
