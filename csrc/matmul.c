@@ -240,16 +240,25 @@ ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose) {
     return ad_matmul_t(a, b, NULL, transpose);
 }
 
+ad_tensor *ad_bmm(const ad_tensor *a, const ad_tensor *b, int transpose) {
+    if (a->ndim < 3 || b->ndim != a->ndim) return ad_fail_null(AD_BAD_DIM, -2, a->ndim, 0);
+    for (int d = 0; d < a->ndim - 2; d++)
+        if (a->shape[d] != b->shape[d]) return ad_fail_null(AD_BAD_SHAPE, a->shape[d], b->shape[d], 0);
+    return ad_matmul_t(a, b, NULL, transpose);
+}
+
 ad_tensor *ad_mm_vjp(const ad_tensor *g, const ad_tensor *a, const ad_tensor *b, int transpose) {
     const int ta = transpose & 1, tb = transpose >> 1 & 1;
+    ad_tensor *(*const multiply)(const ad_tensor *, const ad_tensor *, int) =
+        transpose & 8 && g->ndim > 2 ? ad_bmm : ad_mm;
     ad_tensor *found[3] = {NULL};
     int n = 0;
     if (b) {
-        found[n] = ta ? ad_mm(b, g, tb | 2) : ad_mm(g, b, 2 * !tb);
+        found[n] = ta ? multiply(b, g, tb | 2) : multiply(g, b, 2 * !tb);
         if (!found[n++]) return NULL;
     }
     if (a) {
-        found[n] = tb ? ad_mm(g, a, 1 | 2 * ta) : ad_mm(a, g, !ta);
+        found[n] = tb ? multiply(g, a, 1 | 2 * ta) : multiply(a, g, !ta);
         if (!found[n++]) goto failed;
     }
     if (transpose & 4) {

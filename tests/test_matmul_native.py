@@ -322,6 +322,30 @@ def test_cotangents_by_one_call(flags: int, wanted: str) -> None:
 SIZES = ((2, 3), (3, 4), (2, 4))  # of a, b and their product
 
 
+def test_batches_of_one_shape_alone() -> None:
+    """With their cotangents, where these are asked for as such."""
+    a, b = (tensor([float(i % 5) for i in range(8)], "float32", plain(2, 2, 2)) for _ in "ab")
+    g, other = (
+        tensor([1.0] * 8, "float32", plain(2, 2, 2)),
+        tensor([1.0] * 4, "float32", plain(2, 2)),
+    )
+    whole = values_of(owned(lib.ad_matmul_t(a, b, ffi.NULL, 0)))
+    assert values_of(owned(lib.ad_bmm(a, b, 0))) == whole
+    found = owned(lib.ad_mm_vjp(g, a, b, 8)), owned(lib.ad_next())
+    want = (g, b, 2), (a, g, 1)
+    for y, (left, right, flags) in zip(found, want, strict=True):
+        assert values_of(y) == values_of(owned(lib.ad_matmul_t(left, right, ffi.NULL, flags)))
+    for refused, name in (
+        (other, "BAD_DIM"),
+        (tensor([1.0] * 4, "float32", plain(1, 2, 2)), "BAD_SHAPE"),
+    ):
+        for x, y in ((a, refused), (refused, a)):
+            with pytest.raises(NativeError, match=name):
+                owned(lib.ad_bmm(x, y, 0))
+    with pytest.raises(NativeError, match="BAD_DIM"):
+        owned(lib.ad_bmm(other, other, 0))
+
+
 def test_cotangents_of_others_than_matrices() -> None:
     g, x = tensor([1.0] * 8, "float32", plain(2, 2, 2)), tensor([1.0] * 4, "float32", plain(2, 2))
     for rest in ((x, x, 2), (x, ffi.NULL, 2), (ffi.NULL, ffi.NULL, 6)):

@@ -33,9 +33,12 @@ def _product_rule(
 
 
 def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
-    """The rule of matrices, by one native call; of other operands as it is."""
+    """The rule of matrices, or of batches of one shape, by one native call; of others as it is."""
     saved, edges, args = node.unpack(), node.edges, node.args
-    flags = args[0] if args else 2 if len(edges) == 2 or edges[2] is None else 6
+    if args:
+        flags = args[0] | (args[1] is None) << 3
+    else:
+        flags = 2 if len(edges) == 2 or edges[2] is None else 6
     a, b = NULL if edges[1] is None else saved[0], NULL if edges[0] is None else saved[-1]
     p = _mm_vjp(g._p, a, b, flags)
     if not p:
@@ -55,12 +58,14 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
 
 _mm_vjp, _next, _matmul_t = lib.ad_mm_vjp, lib.ad_next, lib.ad_matmul_t
 
-# a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
+# a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both, or with
+# None where these are one.
 _product = Op("matmul", lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, flags),
         _product_rule, bilinear=True, shaped=False,
         grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
         sweep=_sweep)  # fmt: skip
 _batches = _product.named("BmmBackward0")
+_stacks = _product.named("UnsafeViewBackward0")
 
 
 def _dot_rule(
@@ -178,6 +183,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 _linear_at_once = _linear.direct(_matmul_t, 2, always=())
 _product_at_once = _product.direct(lib.ad_mm, 0, always=(0, None))
+_batches_at_once, _stacks_at_once = (
+    op.direct(lib.ad_bmm, 0, always=(0, None)) for op in (_batches, _stacks)
+)
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -235,13 +243,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if not isinstance(other, Tensor):
         raise must_be("matmul", "other", "Tensor", other, 2)
     a, b = input, other
-    row, column = a._p.ndim == 1, b._p.ndim == 1
-    matrix = column and a._p.ndim == 2
-    if not (row or column):
-        p = lib.ad_mm(a._p, b._p, 0)
+    ndim, other_ndim = a._p.ndim, b._p.ndim
+    row, column = ndim == 1, other_ndim == 1
+    if ndim == other_ndim > 1:
+        found = _stacks_at_once(a, b) if ndim > 2 else None
+        if found is not None:
+            return found
+        p = (lib.ad_mm if ndim == 2 else lib.ad_bmm)(a._p, b._p, 0)
         if p:
-            return _product.result_of((a, b), p, (0, None))
-    elif (row and column) or matrix or not has_history((a, b)):
+            return (_product if ndim == 2 else _stacks).result_of((a, b), p, (0, None))
+    matrix = column and ndim == 2
+    if (row and column) or matrix or ((row or column) and not has_history((a, b))):
         found = _product_of_vectors(_mv if matrix else _dot, a, b)
         if found is not None:
             return found
@@ -315,21 +327,20 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     torch.Size([5, 2, 4])
     """
     _check_second("bmm", "mat2", mat2)
-    return batches("bmm", input, mat2)
+    found: Tensor | None = _batches_at_once(input, mat2) if input._p.ndim == 3 else None
+    return batches("bmm", input, mat2) if found is None else found
 
 
 def batches(op: str, input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices. RuntimeError where they are no such."""
     a, b = input._p, mat2._p
-    p = NULL
-    if a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0]:
-        p = lib.ad_matmul_t(a, b, NULL, 0)
+    p = lib.ad_bmm(a, b, 0) if a.ndim == 3 else NULL
     if not p:
         check_batches(op, input, mat2)
         raise error(op, a, b)
     if is_untold(input, mat2):
         return own(p, op)
-    return _batches.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
+    return _batches.result_of((input, mat2), p, (0, None))
 
 
 def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:

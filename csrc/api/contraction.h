@@ -10,8 +10,11 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
-/* From the cotangent of that product those of a, where b is given, and of b, where a is; bit 2 of transpose
- * adds that of a bias. The first is returned, ad_next has the others; NULL, AD_EMPTY where none is wanted. */
+/* And of two batches of one shape alone. */
+ad_tensor *ad_bmm(const ad_tensor *a, const ad_tensor *b, int transpose);
+/* From the cotangent of ad_mm's product those of a, where b is given, and of b, where a is; bit 2 of
+ * transpose adds that of a bias, bit 3 tells that the product may be ad_bmm's. The first is returned, ad_next
+ * has the others; NULL, AD_EMPTY where none is wanted. */
 ad_tensor *ad_mm_vjp(const ad_tensor *g, const ad_tensor *a, const ad_tensor *b, int transpose);
 /* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. Of
  * two vectors of floats, the sum of a times b as ad_reduce adds it up. */
