@@ -138,13 +138,13 @@ static void run_rows(void *context, int64_t task) {
                     .c_row = f->n};
     for (int64_t m = m0, rows; m < m1; m += rows) {
         rows = ad_conv_rows(v->kernels, m1 - m);
-        tile.a = v->w + (group * v->w_group + m * v->w_m) * size;
+        const char *a = v->w + (group * v->w_group + m * v->w_m) * size;
         for (int64_t j = 0; j < f->panels; j++) {
             const int64_t first = panel_start(f, j);
             tile.cols = tile.b_row = panel_start(f, j + 1) - first;
-            tile.b = f->columns + (group * f->n + first) * tile.k * size;
+            const char *b = f->columns + (group * f->n + first) * tile.k * size;
             tile.c = sums + (m - m0) * row + first * size;
-            v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
+            v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile, a, b);
         }
     }
     if (f->p1 == f->k) give(f, group, m0, m1, sums);

@@ -183,7 +183,6 @@ static void run_task(void *context, int64_t task) {
                     .a_row = back ? -step : step,
                     .c_row = back ? -lanes_of(v) : lanes_of(v),
                     .a_col = run_of(v),
-                    .b = v->packed + first * v->taps * size,
                     .b_row = lanes,
                     .bias = v->bias ? bias : NULL,
                     .offsets = v->offsets};
@@ -193,9 +192,9 @@ static void run_task(void *context, int64_t task) {
         for (int64_t i = 0, run, left = 0; i < count; i += run, left -= run) {
             if (left == 0) left = ad_least(width, count);
             run = ad_least(left, AD_APART_ROWS);
-            tile.a = memory + (starts[p + i] + back * step) * size;
+            const char *a = memory + (starts[p + i] + back * step) * size;
             tile.c = rows + (i + back) * line; /* what is made past the row, the next tile makes anew */
-            v->kernels->apart(&tile);
+            v->kernels->apart(&tile, a, v->packed + first * v->taps * size);
         }
         const ad_crossing turned = {lanes, count, v->positions, lanes_of(v)};
         ad_copy_across(&turned, (int)size, y + p * size, rows, false);

@@ -207,12 +207,12 @@ static void channel_tiles(void *context, const combination *c) {
     const int64_t *places = b->starts + b->images * (b->r1 - b->r0) * (b->c1 - b->c0);
     const char *weights = b->weights + c->begin * row;
     char *const to = moves_by_one(v) ? b->c : b->dense;
-    ad_tile tile = {.a = b->source, .c_row = v->m};
+    ad_tile tile = {.c_row = v->m};
     for (int64_t j = 0; j < v->m; j += tile.cols) {
         tile.cols = tile.b_row = ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels));
         for (int64_t p = 0; p == 0 || p < c->k; p += depth) {
             tile.k = ad_least(depth, c->k - p);
-            tile.b = weights + (j * c->k + p * tile.cols) * size;
+            const char *panel = weights + (j * c->k + p * tile.cols) * size;
             tile.bias = b->bias && p + tile.k == c->k ? b->bias + j * size : NULL;
             tile.accumulate = p > 0;
             tile.offsets = v->offsets + c->begin + p;
@@ -220,7 +220,7 @@ static void channel_tiles(void *context, const combination *c) {
                 rows = ad_conv_rows(v->kernels, n - q);
                 tile.starts = b->starts + q;
                 tile.c = to + q * row + j * size;
-                v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
+                v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile, b->source, panel);
             }
         }
     }
@@ -260,18 +260,18 @@ static void position_tiles(void *context, const combination *c) {
         for (int64_t m = 0, rows; m < v->m; m += rows) {
             rows = ad_least(v->m - m, AD_B_AT_ROWS);
             while (!v->kernels->b_at[rows - 1][1]) rows--;
-            tile.a = weights + m * c->k * size;
+            const char *const a = weights + m * c->k * size;
             tile.bias = b->bias ? b->bias + m * size : NULL;
             for (int64_t q = q0; q < q1; q += tile.cols) {
                 _Alignas(64) char line[4096];
                 tile.cols = ad_conv_next(v->kernels, q1 - q,
                                          (rows == 1 && q1 - q > 3 * vector ? AD_B_AT_VECTORS : 2) * vector);
-                tile.b = b->source + (from + q) * size;
                 char *to =
                     b->c + (m * v->positions + r * axis->size + c->r[2]->first + q * axis->step) * size;
                 tile.c = axis->step == 1 ? to : line;
                 tile.c_row = axis->step == 1 ? v->positions : tile.cols;
-                v->kernels->b_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
+                v->kernels->b_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](
+                    &tile, a, b->source + (from + q) * size);
                 if (axis->step > 1) scatter(v, rows, tile.cols, line, to, v->positions);
             }
         }
@@ -294,7 +294,7 @@ static void line_tiles(void *context, const combination *c) {
     const ad_axis *axis = v->axis;
     const int64_t size = v->size, width = axis[2].size, height = axis[1].size, step = axis[2].step;
     const int64_t vector = (int64_t)1 << kernels->log2_width, row = axis[1].step * width;
-    ad_tile tile = {.k = c->k, .a = b->weights + c->begin * size, .a_col = 1, .bias = b->bias};
+    ad_tile tile = {.k = c->k, .a_col = 1, .bias = b->bias};
     tile.offsets = v->offsets + c->begin, tile.b_row = axis[1].source_step * v->source.at[1];
     int64_t q0, q1, h0, h1, at;
     within(&axis[2], c->r[2], b->c0, b->c1, &q0, &q1);
@@ -313,9 +313,10 @@ static void line_tiles(void *context, const combination *c) {
                 rows = line_rows(kernels, vectors, h1 - h, h1 - h0);
                 h = ad_least(h, h1 - rows);
                 char *y = to + (h * row + q * step) * size;
-                tile.b = from + (h * tile.b_row + q) * size;
+                const char *x = from + (h * tile.b_row + q) * size;
                 tile.c = step == 1 ? y : lines;
-                (rows > 1 ? kernels->lines[rows / 2 - 1][vectors] : kernels->b_at[0][vectors])(&tile);
+                (rows > 1 ? kernels->lines[rows / 2 - 1][vectors]
+                          : kernels->b_at[0][vectors])(&tile, b->weights + c->begin * size, x);
                 if (step > 1) scatter(v, rows, tile.cols, lines, y, row);
             }
         }

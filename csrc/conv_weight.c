@@ -155,16 +155,16 @@ static void run_task(void *context, int64_t task) {
     const int64_t vectors = ad_conv_vectors(v->kernels, tile.cols);
     for (int64_t p = 0; p < all; p += DEPTH) {
         tile.k = ad_least(DEPTH, all - p);
-        tile.b = g + p * tile.cols * size;
+        const char *b = g + p * tile.cols * size;
         tile.offsets = v->offsets + p;
         tile.accumulate = p > 0;
         for (int64_t c = c0, rows; c < c1; c += v->by_tap ? 1 : rows) {
             rows = ad_conv_rows(v->kernels, v->by_tap ? k_taps : c1 - c);
             for (int64_t t = 0; t < v->taps; t += v->by_tap ? rows : 1) {
                 if (v->by_tap) rows = ad_conv_rows(v->kernels, k_taps - t % k_taps);
-                tile.a = x + (c * v->source.c + tap_at(v, t)) * size;
+                const char *a = x + (c * v->source.c + tap_at(v, t)) * size;
                 tile.c = sums + (c * v->taps + t) * v->m * size;
-                v->kernels->a_at[rows - 1][vectors](&tile);
+                v->kernels->a_at[rows - 1][vectors](&tile, a, b);
             }
         }
     }

@@ -54,20 +54,20 @@ static void run_panels(const ad_product *g, char *packed_b) {
     if (looks) u = look_up(g);
     for (int64_t j = 0; j < g->n; j += tile.cols) {
         tile.cols = next(g->n - j, width, least);
-        tile.b = g->b.data + j * g->b.col * size;
+        const char *b = g->b.data + j * g->b.col * size;
         if (packed_b) {
-            g->kernels->pack(g->k, (int)tile.cols, tile.b, g->b.col, g->b.row, packed_b);
-            tile.b = packed_b;
+            g->kernels->pack(g->k, (int)tile.cols, b, g->b.col, g->b.row, packed_b);
+            b = packed_b;
             tile.b_row = tile.cols;
         }
         tile.bias = g->bias ? g->bias + j * size : NULL;
         for (int64_t i = 0, rows; i < g->m; i += rows) {
             rows = next_rows(g->m - i, height);
-            tile.a = g->a.data + i * g->a.row * size;
+            const char *a = g->a.data + i * g->a.row * size;
             tile.c = g->c + (i * g->c_row + j) * size;
             const bool full = rows == height && tile.cols == width;
             (looks && full && look_on(&u, &tile, size) ? g->kernels->looking
-                                                       : tile_of(g, rows, tile.cols))(&tile);
+                                                       : tile_of(g, rows, tile.cols))(&tile, a, b);
         }
     }
 }
@@ -105,16 +105,16 @@ void ad_panels_run(const ad_product *g, const char *packed) {
         tile.cols = tile.b_row = next(g->n - j, tile_width(g), least_cols(g));
         for (int64_t p = 0; p < g->k; p += depth) {
             tile.k = ad_least(depth, g->k - p);
-            tile.b = packed + p * tile.cols * size;
+            const char *b = packed + p * tile.cols * size;
             const bool ends = p + depth >= g->k;
             tile.bias = g->bias && ends ? g->bias + j * size : NULL;
             tile.accumulate = p > 0 || g->accumulate;
             for (int64_t i = 0, rows; i < g->m; i += rows) {
                 rows = next_rows(g->m - i, g->kernels->rows);
-                tile.a = g->a.data + (i * g->a.row + p * g->a.col) * size;
+                const char *a = g->a.data + (i * g->a.row + p * g->a.col) * size;
                 tile.more = g->more && ends ? g->more + (i * g->more_row + j) * size : NULL;
                 tile.c = g->c + (i * g->c_row + j) * size;
-                tile_of(g, rows, tile.cols)(&tile);
+                tile_of(g, rows, tile.cols)(&tile, a, b);
             }
         }
     }
@@ -129,8 +129,6 @@ typedef void vector_fn(const ad_product *g, int64_t first, int64_t end);
 static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, int64_t cols) {
     const int64_t size = g->size;
     return (ad_tile){.k = k,
-                     .a = g->a.data + p * g->a.col * size,
-                     .b = g->b.data + (p * g->b.row + j * g->b.col) * size,
                      .bias = g->bias && p + k == g->k ? g->bias + j * size : NULL,
                      .c = g->c + j * size,
                      .a_col = g->a.col,
@@ -149,7 +147,8 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
         for (int64_t j = first, cols; j < end; j += cols) {
             cols = next(end - j, width, vector);
             ad_tile tile = row_tile(g, p, ad_least(g->k - p, FLAT_DEPTH), j, cols);
-            tile_of(g, 1, cols)(&tile);
+            tile_of(g, 1, cols)(&tile, g->a.data + p * g->a.col * g->size,
+                                g->b.data + (p * g->b.row + j * g->b.col) * g->size);
         }
     }
 }

@@ -20,7 +20,7 @@
  * 0 vectors are for fewer columns than a vector has. */
 typedef struct {
     int64_t k;
-    const void *a, *b, *bias, *more; /* bias: NULL for none; more: with a bias, what C is added to, or NULL */
+    const void *bias, *more; /* bias: NULL for none; more: with a bias, what C is added to, or NULL */
     void *c;
     int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
@@ -32,7 +32,9 @@ typedef struct {
     const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
     const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;
-typedef void ad_tile_fn(const ad_tile *tile);
+/* What moves from tile to tile comes in registers: a tile that had to read it from where it was just stored
+ * would begin 20 cycles later (AMD), behind the stores of the one before. */
+typedef void ad_tile_fn(const ad_tile *tile, const void *a, const void *b);
 
 /* dst[p * lanes + l] = src[l * lane + p * step] for p in [0, k), l in [0, lanes) */
 typedef void ad_pack_fn(int64_t k, int lanes, const void *src, int64_t lane, int64_t step, void *dst);

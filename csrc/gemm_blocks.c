@@ -125,7 +125,8 @@ static upcoming look_up(const task *t, int64_t i) {
 }
 
 /* Where a tile reads B, and how it is made. */
-static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, upcoming *u) {
+static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, const char **from,
+                           upcoming *u) {
     const block *b = t->b;
     const ad_product *g = b->g;
     const int64_t rows = extent(&b->rows, i);
@@ -135,7 +136,7 @@ static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, u
         return g->kernels->packing;
     }
     if (t->packed_b) {
-        tile->b = packed_panel(t, j);
+        *from = packed_panel(t, j);
         tile->b_row = tile->cols;
     }
     if (t->copy && rows == g->kernels->rows && j == t->j0) return g->kernels->copying;
@@ -165,9 +166,9 @@ static void run_panel(const task *t, int64_t i) {
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), size = g->size;
     upcoming u = look_up(t, i);
     ad_tile tile = b->tile;
-    tile.a = b->a + at * tile.a_row * size;
+    const char *a = b->a + at * tile.a_row * size;
     if (b->packed_a) {
-        tile.a = b->packed_a + at * tile.k * size;
+        a = b->packed_a + at * tile.k * size;
         tile.a_row = 1;
         tile.a_col = rows;
     }
@@ -176,14 +177,14 @@ static void run_panel(const task *t, int64_t i) {
         tile.cols = extent(&b->cols, j);
         tile.bias = b->bias ? b->bias + across * size : NULL;
         tile.c = b->c + (at * g->c_row + across) * size;
-        tile.b = b->b + across * size;
+        const char *from = b->b + across * size;
         tile.b_row = g->b.row;
         tile.copy = t->copy;
-        ad_tile_fn *run = lay_out(t, i, j, &tile, &u);
+        ad_tile_fn *run = lay_out(t, i, j, &tile, &from, &u);
         if (b->fetches) fetch_next(t, i, j);
-        run(&tile);
+        run(&tile, a, from);
         if (run == g->kernels->copying) {
-            tile.a = t->copy;
+            a = t->copy;
             tile.a_row = 1;
             tile.a_col = rows;
         }

@@ -4,8 +4,8 @@
 
 /* clang-format off */
 #define AT_TILE(x, rows, vectors)                                                                            \
-    static void NAME(x##_at_##rows##_##vectors)(const ad_tile *t) {                                          \
-        NAME(tile)(t, rows, vectors, NAME(x), false, t->a_row, t->a_col, t->b_row, t->cols - W);             \
+    static void NAME(x##_at_##rows##_##vectors)(const ad_tile *t, const void *a, const void *b) {                                          \
+        NAME(tile)(t, a, b, rows, vectors, NAME(x), false, t->a_row, t->a_col, t->b_row, t->cols - W);             \
     }
 #if VF_W == 1 /* no vector is wider than what there is */
 #define AT_0(x, rows)
@@ -37,10 +37,9 @@ A_AT(12)
     /* clang-format on */
 
     /* Several rows at once, so that no chain waits for itself where taps are few. */
-    AD_SIMD void NAME(lines)(const ad_tile *t, const int rows, const int vectors) {
+    AD_SIMD void NAME(lines)(const ad_tile *t, const T *a, const T *b, const int rows, const int vectors) {
     const int64_t b_row = t->b_row, c_row = t->c_row, cols = t->cols, last = cols - W;
     const int across = vectors ? vectors : 1;
-    const T *a = t->a, *b = t->b;
     V() acc[AD_LINE_ROWS][AD_B_AT_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) {
         AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
@@ -63,7 +62,7 @@ A_AT(12)
 }
 /* clang-format off */
 #define LINES(rows, vectors)                                                                                 \
-    static void NAME(lines_##rows##_##vectors)(const ad_tile *t) { NAME(lines)(t, rows, vectors); }
+    static void NAME(lines_##rows##_##vectors)(const ad_tile *t, const void *a, const void *b) { NAME(lines)(t, a, b, rows, vectors); }
 LINES(2, 4) LINES(4, 2) LINES(4, 1) LINES(8, 1)
 #if VF_W > 1
 LINES(4, 0)
@@ -77,14 +76,14 @@ LINES(4, 0)
 #define LANEWISE NULL
 #else
 #define LANEWISE NAME(apart)
-    static void NAME(apart)(const ad_tile *t) {
+    static void NAME(apart)(const ad_tile *t, const void *a_, const void *b_) {
     enum { ROWS = AD_APART_ROWS };
     const int64_t step = t->a_row, taps = t->a_col;
-    const T *b = t->b;
+    const T *b = b_;
     V() acc[ROWS], x[ROWS];
     AD_UNROLL for (int i = 0; i < ROWS; i++) acc[i] = V(_zero)();
     for (int64_t p = 0; p < t->k; p++) {
-        const T *a = (const T *)t->a + t->offsets[p];
+        const T *a = (const T *)a_ + t->offsets[p];
         AD_UNROLL for (int i = 1; i < ROWS; i++, a += step) x[i] = V(_load)(a);
         for (int64_t tap = 0; tap < taps; tap++, a += step, b += t->b_row) {
             const V() w = V(_load)(b);

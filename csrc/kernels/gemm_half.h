@@ -4,8 +4,8 @@
 #include "gemm_tile.h"
 
 #define TILE(rows)                                                                                           \
-    static void NAME(tile_##rows)(const ad_tile *t) {                                                        \
-        NAME(tile)(t, rows, 0, NAME(neither), NAME(alone), t->a_row, t->a_col, t->b_row, 0);                 \
+    static void NAME(tile_##rows)(const ad_tile *t, const void *a, const void *b) {                          \
+        NAME(tile)(t, a, b, rows, 0, NAME(neither), NAME(alone), t->a_row, t->a_col, t->b_row, 0);           \
     }
 /* clang-format off */
 TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)

@@ -35,13 +35,14 @@ AD_SIMD void NAME(fetch)(const T *src, int64_t step, const int lanes) {
     __builtin_prefetch(src + SOON * step + lanes - 1, 0, 2);
 }
 
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const int more,
-                        int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
+AD_SIMD void NAME(tile)(const ad_tile *t, const T *a, const T *b, const int rows, const int vectors,
+                        const int at, const int more, int64_t a_row, int64_t a_col, int64_t b_row,
+                        int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t cols = t->cols;
     int64_t row3 = 3 * a_row, row5 = 5 * a_row, c_row = t->c_row;
-    const T *a = t->a, *b = t->b, *start[TILE_ROWS], *half = a + HALF * a_row;
+    const T *start[TILE_ROWS], *half = a + HALF * a_row;
     OPAQUE(row3);
     OPAQUE(row5);
     OPAQUE(half);

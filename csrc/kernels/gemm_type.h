@@ -4,25 +4,26 @@
 
 #include "gemm_tile.h"
 
-static void NAME(copying)(const ad_tile *t) {
+static void NAME(copying)(const ad_tile *t, const void *a, const void *b) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(copies), 1, t->a_col, t->b_row,
+    (t, a, b, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(copies), 1, t->a_col, t->b_row,
      (AD_TILE_VECTORS - 1) * W);
 }
-static void NAME(packing)(const ad_tile *t) {
+static void NAME(packing)(const ad_tile *t, const void *a, const void *b) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(packs), t->a_row, t->a_col, t->b_row, t->cols - W);
+    (t, a, b, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(packs), t->a_row, t->a_col, t->b_row,
+     t->cols - W);
 }
-static void NAME(looking)(const ad_tile *t) {
+static void NAME(looking)(const ad_tile *t, const void *a, const void *b) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(looks), t->a_row, t->a_col, t->b_row,
+    (t, a, b, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(looks), t->a_row, t->a_col, t->b_row,
      (AD_TILE_VECTORS - 1) * W);
 }
 
 /* clang-format off */
 #define TILE(rows, vectors)                                                                                  \
-    static void NAME(tile_##rows##_##vectors)(const ad_tile *t) {                                            \
-        NAME(tile)(t, rows, vectors, NAME(neither), NAME(alone), t->a_row, t->a_col, t->b_row, t->cols - W);       \
+    static void NAME(tile_##rows##_##vectors)(const ad_tile *t, const void *a, const void *b) {                                            \
+        NAME(tile)(t, a, b, rows, vectors, NAME(neither), NAME(alone), t->a_row, t->a_col, t->b_row, t->cols - W);       \
     }
 #define TILES(rows) TILE(rows, 0) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
