@@ -8,7 +8,8 @@
 #define ACROSS_MOST 256              /* the most of them, of a high B */
 #define ACROSS_WIDE 128              /* and of one that is wide as well */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
-#define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
+#define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time, */
+#define FLAT_DEPTH_AMD 256           /* and on AMD, which follows a column of lines */
 #define FAR_BYTES 256                /* of each, read at once where B does not stay in L2; not on AMD */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
@@ -143,10 +144,11 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     const bool far =
         !ad_is_amd && end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
     const int64_t width = far ? ad_least(FAR_BYTES / g->size, most_cols) : most_cols;
-    for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
+    const int64_t depth = ad_is_amd ? FLAT_DEPTH_AMD : FLAT_DEPTH;
+    for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
         for (int64_t j = first, cols; j < end; j += cols) {
             cols = next(end - j, width, vector);
-            ad_tile tile = row_tile(g, p, ad_least(g->k - p, FLAT_DEPTH), j, cols);
+            ad_tile tile = row_tile(g, p, ad_least(g->k - p, depth), j, cols);
             tile_of(g, 1, cols)(&tile, g->a.data + p * g->a.col * g->size,
                                 g->b.data + (p * g->b.row + j * g->b.col) * g->size);
         }
