@@ -20,7 +20,9 @@ from autodiff.dtypes import flag
 FIRST = 10_000  # operations that remember their lines in any case
 
 
-noting: set[bool] = set()  # not empty while nodes with saved tensors remember their lines
+# Not empty while nodes with saved tensors remember their lines: what a native call tells of such a
+# node, or None where Python is to make the node.
+noting: list[Callable[[Any], None] | None] = []
 
 
 class _Lines:
@@ -29,8 +31,8 @@ class _Lines:
     __slots__ = ("count", "held", "lock")
 
     def __init__(self) -> None:
-        self.left = FIRST
         self.held = 0  # for how many reasons the count stands still
+        self.left = FIRST
         self.lock = new_lock()
 
     @property
@@ -41,10 +43,11 @@ class _Lines:
     @left.setter
     def left(self, count: int) -> None:
         self.count = count
-        if count > 0:
-            noting.add(True)
-        else:
+        note = None if self.held else note_made
+        if count <= 0:
             noting.clear()
+        elif not noting or noting[0] is not note:
+            noting[:] = [note]
 
     def hold(self, by: int) -> None:
         """One reason more, or less, to remember lines however many there were."""
@@ -77,7 +80,6 @@ class _Files(dict[str, bool]):
         return own
 
 
-lines = _Lines()
 watchers = _Watchers()
 state = _State()
 _own = _Files()
@@ -88,20 +90,30 @@ def note_line(node: Any) -> None:
 
     Only the code and the place in it are kept: a frame would keep all its variables alive.
     """
-    if not lines.held:
-        lines.left -= 1
-    elif watchers.stack:
+    if lines.held and watchers.stack:
         watchers.stack[-1](node)
-    frame = users_frame(2)
+    note_made(node)
+
+
+def note_made(node: Any) -> None:
+    """The same of a node that a native call made, for which nobody waits."""
+    if not lines.held:
+        lines.count -= 1
+        if lines.count <= 0:
+            noting.clear()
+    frame = users_frame(1)
     node.code = frame.f_code
     node.at = frame.f_lasti
+
+
+lines = _Lines()
 
 
 def users_frame(depth: int) -> Any:
     """The frame of the user's that called the library; `depth` frames above are skipped."""
     frame: Any = _getframe(depth + 1)
-    while _own[frame.f_code.co_filename] and frame.f_back is not None:
-        frame = frame.f_back
+    while _own[frame.f_code.co_filename] and (back := frame.f_back) is not None:
+        frame = back
     return frame
 
 

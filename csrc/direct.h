@@ -156,7 +156,8 @@ static PyObject *direct_node(PyObject *self, const direct_op *op, PyObject *edge
         return nothing();
     }
     PyObject *const slots[FILLED] = {edges, NULL, NULL, PyTuple_GetItem(self, DIRECT_OP), told, like};
-    return node_of(PyTuple_GetItem(self, NODES), slots, saved, versions);
+    return noted(PyTuple_GetItem(self, DIRECT_NOTING),
+                 node_of(PyTuple_GetItem(self, NODES), slots, saved, versions));
 }
 
 static void put_this_base(PyObject *y, PyObject *base) {
@@ -210,7 +211,7 @@ static int wish(PyObject *self, const direct_op *op, PyObject *const *given, Py_
         is_recording(PyTuple_GetItem(self, DIRECT_UNRECORDED), PyTuple_GetItem(self, DIRECT_MODE));
     if (recording <= 0) return recording ? -1 : 1;
     const bool saves = op->bilinear || PyTuple_Size(PyTuple_GetItem(self, SAVES));
-    if (saves && PySet_Size(PyTuple_GetItem(self, DIRECT_NOTING))) return 0;
+    if (saves && who_notes(PyTuple_GetItem(self, DIRECT_NOTING)) == Py_None) return 0;
     if (op->shaped) {
         PyObject *const key = PyLong_FromLongLong(ad_shape_key(a->x[0]));
         if (!key) return -1;

@@ -138,6 +138,23 @@ static PyObject *edges_of(PyObject *const *given, Py_ssize_t n) {
     return edges;
 }
 
+/* Who is to be told of nodes that save something: NULL for nobody, None where Python makes them. */
+static PyObject *who_notes(PyObject *noting) {
+    return PyList_Size(noting) ? PyList_GetItem(noting, 0) : NULL;
+}
+
+/* A node of which that was told; NULL with an error. */
+static PyObject *noted(PyObject *noting, PyObject *node) {
+    PyObject *const note = who_notes(noting);
+    if (!node || !note || note == Py_None || !PyTuple_Size(((ad_node *)node)->slot[SAVED])) return node;
+    Py_INCREF(note);
+    PyObject *const done = PyObject_CallFunctionObjArgs(note, node, NULL);
+    Py_DECREF(note);
+    if (!done) Py_DECREF(node);
+    Py_XDECREF(done);
+    return done ? node : NULL;
+}
+
 /* What is to be in a result's place of a node: that, or None, or NotImplemented where Python has to put it.
  */
 static PyObject *recorded(const quick_op *q, PyObject *edges, PyObject *const *held, Py_ssize_t n,
@@ -151,10 +168,10 @@ static PyObject *recorded(const quick_op *q, PyObject *edges, PyObject *const *h
         int64_t versions = 0;
         PyObject *const saved = kept(PyTuple_GetItem(recipe, WHICH), held, n, p, true, &versions);
         if (!saved) return NULL;
-        if (versions >= 0 && (!PyTuple_Size(saved) || !PySet_Size(q->noting))) {
+        if (versions >= 0 && (!PyTuple_Size(saved) || who_notes(q->noting) != Py_None)) {
             PyObject *const slots[FILLED] = {
                 edges, NULL, NULL, PyTuple_GetItem(recipe, THE_OP), PyTuple_GetItem(recipe, PLAN), Py_None};
-            return node_of(PyTuple_GetItem(recipe, CLASS), slots, saved, versions);
+            return noted(q->noting, node_of(PyTuple_GetItem(recipe, CLASS), slots, saved, versions));
         }
         Py_DECREF(saved);
     }
