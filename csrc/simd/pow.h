@@ -97,35 +97,34 @@ AD_SIMD void vf_log2_sum(const vf *x, vf *high, vf *low, const int n) {
         -3.5975625e-06f, -2.926613e-06f,  5.376559e-07f,   1.3274189e-06f,  0.0f,
         2.735321e-07f,   3.3574172e-06f,  2.939731e-06f,   -1.0255652e-06f, -1.8973378e-06f,
         -2.3857444e-06f};
-    /* 2 (log(1 + r) - r + r^2/2) / r^3: 2^-42 */
-    static const float P[] = {0.6666667f, -0.49999982f, 0.79999924f, -0.6675434f, 0.5725088f};
+    /* with w = -r^2/2: (log(1 + r) - r - w) / (r w) = p0 + p1 r + w (p2 + p3 r); 2^-41 of the sum */
+    static const float P[] = {-0.6666665f, 0.49999974f, 0.8009394f, -0.66769024f};
     const vfi least = vfi_set1(0x3f340000);
     const vf log2_e = vf_set1(1.442695f), log2_e_low = vf_set1(1.925963e-08f);
     vfi bits[POW_VECTORS];
-    vf k[POW_VECTORS], r[POW_VECTORS], w[POW_VECTORS], a[POW_VECTORS], b[POW_VECTORS];
+    vf k[POW_VECTORS], r[POW_VECTORS], w[POW_VECTORS], a[POW_VECTORS];
     EACH {
-        bits[i] = vfi_sub(vf_bits(x[i]), least);
-        const vfi e = vfi_shr(vfi_add(bits[i], vfi_set1(127u << 23)), 23);
-        k[i] = vf_sub(vf_of_bits(vfi_or(e, vf_bits(vf_set1(0x1p23f)))), vf_set1(0x1p23f + 127));
+        bits[i] = vfi_add(vf_bits(x[i]), vfi_set1((127u << 23) - 0x3f340000));
+        k[i] = vf_of_bits(vfi_or(vfi_shr(bits[i], 23), vf_bits(vf_set1(0x1p23f))));
         r[i] = vf_of_bits(vfi_add(vfi_and(bits[i], vfi_set1(0x007fffff)), least));
         bits[i] = vfi_shr(bits[i], 19);
     }
     EACH r[i] = vf_fma_exact(r[i], vf_of_16(C, bits[i]), vf_set1(-1));
-    EACH k[i] = vf_add(k[i], vf_of_16(LOG, bits[i]));
-    EACH { /* log(1 + r) = a + low, w = r^2/2 */
-        const vf half = vf_mul(r[i], vf_set1(0.5f));
-        w[i] = vf_mul(half, r[i]), a[i] = vf_sub(r[i], w[i]);
-        low[i] = vf_sub(vf_sub(vf_sub(r[i], a[i]), w[i]), vf_fma_exact(half, r[i], vf_neg(w[i])));
+    EACH k[i] = vf_add(vf_sub(k[i], vf_set1(0x1p23f + 127)), vf_of_16(LOG, bits[i]));
+    EACH { /* log(1 + r) = a + low, a = r - r^2/2 rounded */
+        const vf half = vf_mul(r[i], vf_set1(-0.5f));
+        a[i] = vf_fma_exact(half, r[i], r[i]), w[i] = vf_mul(half, r[i]);
+        low[i] = vf_fma_exact(half, r[i], vf_sub(r[i], a[i]));
     }
     EACH {
         const vf near = vf_fma(vf_set1(P[1]), r[i], vf_set1(P[0]));
-        const vf p = vf_fma(vf_fma(vf_set1(P[4]), r[i], vf_set1(P[3])), r[i], vf_set1(P[2]));
+        const vf p = vf_fma(vf_set1(P[3]), r[i], vf_set1(P[2]));
         low[i] = vf_fma(vf_mul(w[i], r[i]), vf_fma(p, w[i], near), low[i]);
     }
-    EACH b[i] = vf_mul(a[i], log2_e), high[i] = vf_add(k[i], b[i]);
-    EACH a[i] = vf_fma(a[i], log2_e_low, vf_fma_exact(a[i], log2_e, vf_neg(b[i])));
-    EACH a[i] = vf_add(a[i], vf_of_16(LOG_LOW, bits[i]));
-    EACH low[i] = vf_fma(low[i], log2_e, vf_add(a[i], vf_add(vf_sub(k[i], high[i]), b[i])));
+    EACH high[i] = vf_fma_exact(a[i], log2_e, k[i]);
+    EACH k[i] = vf_fma_exact(a[i], log2_e, vf_sub(k[i], high[i]));
+    EACH a[i] = vf_fma(a[i], log2_e_low, vf_of_16(LOG_LOW, bits[i]));
+    EACH low[i] = vf_fma(low[i], log2_e, vf_add(a[i], k[i]));
 }
 /* Tells where it is right: of positive normal numbers whose power is normal. 2^p = 2^k 2^(j/16) 2^r, |r| <
  * 1/31; 2^(j/16) is a number, whose bits are those of SCALE and j 2^19, times 1 + REST. */
@@ -139,8 +138,8 @@ AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *power, mf *right, const i
         3.6210572e-08f, -3.099072e-08f, -7.475213e-09f,   1.7114271e-08f, -3.0476834e-08f,
         5.233334e-09f,  6.1075918e-09f, -1.4719605e-08f,  -5.258795e-09f, -6.1282597e-09f,
         5.1406093e-09f};
-    static const float E[] = {0.6931472f, 0.2402265f, 0.055505946f, 0.009618392f}; /* (2^r - 1) / r: 2^-38 */
-    const vf sixteenth = vf_set1(0x1.8p19f); /* added to a number rounds it to that */
+    static const float E[] = {0.6931472f, 0.2402348f, 0.05550609f}; /* (2^r - 1) / r: 2^-29 */
+    const vf sixteenth = vf_set1(0x1.8p19f);                        /* added to a number rounds it to that */
     vf high[POW_VECTORS], low[POW_VECTORS], t[POW_VECTORS], k[POW_VECTORS], r[POW_VECTORS];
     vf_log2_sum(x, high, low, n);
     EACH t[i] = vf_fma(y[i], vf_add(high[i], low[i]), sixteenth), k[i] = vf_sub(sixteenth, t[i]);
@@ -148,7 +147,7 @@ AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *power, mf *right, const i
     EACH right[i] = mf_and(right[i], vf_lt(vf_abs(k[i]), vf_set1(126)));
     EACH r[i] = vf_fma(y[i], low[i], vf_fma_exact(y[i], high[i], k[i]));
     EACH {
-        const vf p = vf_fma(r[i], vf_fma(r[i], vf_set1(E[3]), vf_set1(E[2])), vf_set1(E[1]));
+        const vf p = vf_fma(r[i], vf_set1(E[2]), vf_set1(E[1]));
         k[i] = vf_fma(vf_mul(r[i], r[i]), p, vf_of_16(REST, vf_bits(t[i])));
     }
     EACH t[i] = vf_of_bits(vfi_add(vfi_shl(vf_bits(t[i]), 19), vf_bits(vf_of_16(SCALE, vf_bits(t[i])))));
