@@ -127,19 +127,10 @@ AD_SIMD void vf_log2_sum(const vf *x, vf *high, vf *low, const int n) {
     EACH low[i] = vf_fma(low[i], log2_e, vf_add(a[i], k[i]));
 }
 /* Tells where it is right: of positive normal numbers whose power is normal. 2^p = 2^k 2^(j/16) 2^r, |r| <
- * 1/31; 2^(j/16) is a number, whose bits are those of SCALE and j 2^19, times 1 + REST. */
+ * 1/31. */
 AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *power, mf *right, const int n) {
-    static const float SCALE[] = {0x1.000000p+0f, 0x1.fb5586p-1f, 0x1.f72b84p-1f, 0x1.f387a6p-1f,
-                                  0x1.f06fe0p-1f, 0x1.edea64p-1f, 0x1.ebfdaep-1f, 0x1.eab07ep-1f,
-                                  0x1.ea09e6p-1f, 0x1.ea1148p-1f, 0x1.eace54p-1f, 0x1.ec4918p-1f,
-                                  0x1.ee89fap-1f, 0x1.f199bep-1f, 0x1.f5818ep-1f, 0x1.fa4afap-1f};
-    static const float REST[] = {
-        0.0f,           4.628547e-08f,  -1.19921575e-08f, 4.7297824e-08f, 3.193418e-08f,
-        3.6210572e-08f, -3.099072e-08f, -7.475213e-09f,   1.7114271e-08f, -3.0476834e-08f,
-        5.233334e-09f,  6.1075918e-09f, -1.4719605e-08f,  -5.258795e-09f, -6.1282597e-09f,
-        5.1406093e-09f};
     static const float E[] = {0.6931472f, 0.2402348f, 0.05550609f}; /* (2^r - 1) / r: 2^-29 */
-    const vf sixteenth = vf_set1(0x1.8p19f);                        /* added to a number rounds it to that */
+    const vf sixteenth = vf_set1(VF_SIXTEENTH);
     vf high[POW_VECTORS], low[POW_VECTORS], t[POW_VECTORS], k[POW_VECTORS], r[POW_VECTORS];
     vf_log2_sum(x, high, low, n);
     EACH t[i] = vf_fma(y[i], vf_add(high[i], low[i]), sixteenth), k[i] = vf_sub(sixteenth, t[i]);
@@ -148,9 +139,9 @@ AD_SIMD void vf_pow_each(const vf *x, const vf *y, vf *power, mf *right, const i
     EACH r[i] = vf_fma(y[i], low[i], vf_fma_exact(y[i], high[i], k[i]));
     EACH {
         const vf p = vf_fma(r[i], vf_set1(E[2]), vf_set1(E[1]));
-        k[i] = vf_fma(vf_mul(r[i], r[i]), p, vf_of_16(REST, vf_bits(t[i])));
+        k[i] = vf_fma(vf_mul(r[i], r[i]), p, vf_of_16(vf_power_rests, vf_bits(t[i])));
     }
-    EACH t[i] = vf_of_bits(vfi_add(vfi_shl(vf_bits(t[i]), 19), vf_bits(vf_of_16(SCALE, vf_bits(t[i])))));
+    EACH t[i] = vf_power_16(vf_bits(t[i]));
     EACH power[i] = vf_fma(t[i], vf_fma(r[i], vf_set1(E[0]), k[i]), t[i]);
 }
 #undef EACH

@@ -51,7 +51,8 @@ NEXTAFTER(vd, md)
 /* Adding this to a small number rounds it to an integer, found in the low bits of the sum. */
 #define VF_INTEGER 0x1.8p23f
 #define VD_INTEGER 0x1.8p52
-#define VF_EVEN 0x1.8p24f /* the same: to an even one, half of it in the low bits */
+#define VF_EVEN 0x1.8p24f      /* the same: to an even one, half of it in the low bits */
+#define VF_SIXTEENTH 0x1.8p19f /* to a sixteenth, 16 times it in the low bits */
 
 /* Whether |x| of a number is at least so much. Of nan nothing is told. */
 #define REACH(v, m)                                                                                          \
