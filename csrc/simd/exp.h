@@ -51,7 +51,7 @@ AD_SIMD vd vd_expm1_poly(vd r) {
 
 /* scaled: (1 + p) 2^k times a number for a 2^k that may not be normal, in two steps, so that denormal results
  * are rounded once; where it is, as in one. Past the limits (least, most) the result is 0 or infinite, and
- * nan passes through min and max; below `limit` 2^k is normal. */
+ * nan passes through min and max; below `limit` 2^k is normal, and what is added to it loses nothing. */
 #define SCALED(v, INTEGER)                                                                                   \
     AD_SIMD v v##_scaled(v p, v t, v times) {                                                                \
         const v integer = v##_set1(INTEGER), k = v##_sub(t, integer);                                        \
@@ -105,9 +105,9 @@ AD_SIMD vd vd_exp2_parts(vd x, vd *t) {
     const vd r = vd_sub(x, vd_sub(*t, vd_set1(VD_INTEGER)));
     return vd_expm1_poly(vd_mul(r, vd_set1(0.6931471805599453)));
 }
-EXP(vf, exp, -104, 89, 87)
+EXP(vf, exp, -104, 89, 80)
 EXP(vd, exp, -746, 710, 708)
-EXP(vf, exp2, -151, 129, 126)
+EXP(vf, exp2, -151, 129, 116)
 EXP(vd, exp2, -1080, 1030, 1022)
 
 /* exp(x + low), for a low that is small beside 1, times a number */
