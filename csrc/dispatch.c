@@ -96,6 +96,7 @@ static const ad_variant *const variants[] = {/* the best first */
 const ad_variant *ad_cpu;
 bool ad_has_f16c, ad_is_amd;
 long ad_l1_ways;
+const char ad_past[1];
 
 /* The best variant of this name (of any, where it is NULL or "") that the CPU can run, or NULL. */
 static const ad_variant *find_variant(const char *isa) {

@@ -245,6 +245,9 @@ void __asan_storeN(void *p, ptrdiff_t nbytes);
 
 /* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */
 typedef void ad_pw_fn(int64_t n, void *dst, const void *a, const void *b, const void *c);
+/* Instead of c where there are one or two operands, but for those of integers and casts: what is made, whole
+ * lines of it, is stored past the caches. */
+extern const char ad_past[1];
 /* A comparison whose truth values go to bytes; n contiguous elements. */
 typedef void ad_compare_fn(int64_t n, uint8_t *dst, const void *a, const void *b);
 #define AD_COMPARISONS AD_COMPARE(lt, <) AD_COMPARE(le, <=) AD_COMPARE(eq, ==) AD_COMPARE(ne, !=)

@@ -2,6 +2,7 @@
  * memory. The kernel goes from memory to memory, run by run: no registers, and no copies of a number that
  * meets a whole run. */
 #include "loop.h"
+#include "move.h"
 
 enum {
     PART = 16 * AD_BLOCK, /* elements that one task of the parallel loop takes */
@@ -26,6 +27,7 @@ typedef struct single {
     ad_store_fn *convert;           /* instead of both, or NULL */
     int64_t block;                  /* elements that are staged at once */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
+    bool past;                      /* whether the kernel itself stores past the caches (ad_past) */
     bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
     int64_t part;                   /* elements of a row that a task takes */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
@@ -60,6 +62,14 @@ static bool set_source(single *s, int k, int reg) {
     return (native || condition) && (x->strides[0] & ~INT64_C(1)) == 0;
 }
 
+/* Whether the kernel of an instruction can store past the caches, and had better: to compute while memory is
+ * waited for. What takes no time to compute gains by that on CPUs of AMD, as measured; others were not. */
+static bool stores_past(const ad_program *p) {
+    const ad_instr *in = p->code;
+    return in->type != AD_i64 && ad_instr_arity(in->op) < 3 && in->op < AD_OP_to_f32 &&
+           (p->cost > 1 || ad_is_amd);
+}
+
 /* The kernel for operands that are numbers, or not; false where there is none. */
 static bool choose_kernel(single *s, int arity) {
     const ad_loop *l = s->loop;
@@ -79,7 +89,7 @@ static bool choose_kernel(single *s, int arity) {
     } else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
         s->kernel = numbers || l->in[in->a].uniform ? NULL : pw->where[in->type];
     else if (!numbers)
-        s->kernel = pw->instr[in->op][in->type];
+        s->kernel = pw->instr[in->op][in->type], s->past = stores_past(l->program);
     else
         s->kernel = ad_by_number(pw, in->op, in->type, numbers);
     return s->kernel || s->compare;
@@ -133,6 +143,38 @@ static void run_by_blocks(const single *s, int64_t n, char *dst, const char *con
     }
 }
 
+/* What a row leaves of a line that it ends in, until the next one fills it: to store parts of a line takes as
+ * long as to store many. */
+typedef struct {
+    _Alignas(AD_LINE) char line[AD_LINE];
+    char *next; /* where that begins, in a line, what comes after; NULL where nothing is left */
+} seam;
+
+static void close_seam(seam *m) {
+    const int64_t held = (intptr_t)m->next & (AD_LINE - 1);
+    if (m->next) memcpy(m->next - held, m->line, (size_t)held);
+    m->next = NULL;
+}
+
+/* As run_by_blocks, where the kernel stores past the caches. Rows that lie apart are fetched before they
+ * come: the CPU would not look for them there. */
+static void run_past(const single *s, int64_t n, char *dst, const char *const *x, const int64_t *hop,
+                     seam *m) {
+    const int64_t size = s->loop->out[0].size, line = AD_LINE / size, a = s->in[0].size, b = s->in[1].size;
+    const int64_t head = ad_least((-(intptr_t)dst & (AD_LINE - 1)) / size, n);
+    const int64_t end = head + (n - head) / line * line, before = AD_LINE - head * size;
+    const bool joins = m->next == dst && n >= line;
+    for (int k = 0; k < 2; k++)
+        if (hop[k] > n * s->in[k].size + AD_LINE && (k == 0 || x[1] != x[0]))
+            ad_fetch_row(x[k] + hop[k], n * s->in[k].size);
+    if (!joins) close_seam(m);
+    if (head) s->kernel(head, joins ? m->line + before : dst, x[0], x[1], NULL);
+    if (joins) ad_cpu->pw->stream(1, dst - before, m->line, 0, NULL, NULL);
+    s->kernel(end - head, dst + head * size, x[0] + head * a, x[1] + head * b, ad_past);
+    m->next = end < n ? dst + n * size : NULL;
+    if (m->next) s->kernel(n - end, m->line, x[0] + end * a, x[1] + end * b, NULL);
+}
+
 static int64_t offset_of(const ad_loop *l, const int64_t *strides, const int64_t *at) {
     int64_t offset = 0;
     for (int d = 0; d < l->ndim; d++) offset += at[d] * strides[d];
@@ -145,6 +187,7 @@ static void run_part(void *context, int64_t i) {
     const ad_operand *out = &l->out[0];
     int64_t row = i / s->pieces * s->rows_per, end = ad_least(row + s->rows_per, s->rows);
     int64_t at[AD_MAX_DIMS], step[4] = {0}, hop[3];
+    seam left = {.next = NULL};
     at[0] = i % s->pieces * s->part;
     const int64_t n = ad_least(l->shape[0] - at[0], s->part);
     for (int k = 0; k < 3 && l->ndim > 1; k++) step[k] = s->in[k].strides[1] * s->in[k].size;
@@ -158,7 +201,9 @@ static void run_part(void *context, int64_t i) {
         for (int k = 0; k < 3; k++) x[k] = s->in[k].data + offset_of(l, s->in[k].strides, at) * s->in[k].size;
         char *y = out->data + offset_of(l, out->strides, at) * out->size;
         for (int64_t r = 0; r < rows; r++, y += step[3]) {
-            if (s->stream || s->filled)
+            if (s->stream && s->past)
+                run_past(s, n, y, x, hop, &left);
+            else if (s->stream || s->filled)
                 run_by_blocks(s, n, y, x, hop);
             else
                 run_kernel(s, n, y, x[0], x[1], x[2]);
@@ -166,6 +211,7 @@ static void run_part(void *context, int64_t i) {
         }
         row += rows;
     }
+    close_seam(&left);
 }
 
 /* Whether it is an instruction of logic, and all operands are bools. */

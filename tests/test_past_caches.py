@@ -13,6 +13,8 @@ N = PARTS * 500_009  # of float32, in and out, more than what is stored so
 CALLS: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
     "one instruction": lambda x, y: x.relu(),
     "of two": lambda x, y: x * y,
+    "one that computes": lambda x, y: (x * 40).exp(),
+    "of two that computes": lambda x, y: x.abs() ** y,
     "with a number": lambda x, y: x + 0.5,
     "several instructions": lambda x, y: ad.nn.functional.silu(x) * y,
     "comparison": lambda x, y: x < y,
@@ -65,6 +67,28 @@ def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
     assert ad.equal(made, ad.stack([ad.lerp(r[:1990], r[9:1999], 0.3) for r in x]))
     assert ad.equal(x[1:].clone(), ad.stack([r.clone() for r in x[1:]]))
     assert ad.equal(x.clone().copy_(x[:, :1]), ad.stack([r[0].expand(cols) for r in x]))
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+@pytest.mark.parametrize("gap", [0, 1, 300])
+@pytest.mark.parametrize("cols", [256, 300, 1001])
+def test_rows_that_meet_within_a_line(cols: int, gap: int, dtype: ad.dtype) -> None:
+    rows = 3_300_000 // cols
+    generator = ad.Generator().manual_seed(cols)
+    x = ad.randn(rows, cols + gap, dtype=dtype, generator=generator)[:, gap:]
+    row = ad.randn(cols, dtype=dtype, generator=generator)
+    calls = [
+        lambda x, out: ad.exp(x, out=out),
+        lambda x, out: ad.div(x, row, out=out),
+        lambda x, out: ad.mul(x, x, out=out),
+    ]
+    for call in calls:
+        around = ad.full((rows * cols + 2,), 7, dtype=dtype)
+        call(x, around[1:-1].view(rows, cols))
+        parts = ad.cat([call(part, ad.empty(0, dtype=dtype)) for part in x.chunk(9)])
+        assert ad.equal(around[1:-1].view(rows, cols), parts)
+        assert around[0] == around[-1] == 7
 
 
 @pytest.mark.usefixtures("_threads")

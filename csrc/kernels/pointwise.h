@@ -121,14 +121,29 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define AD_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N, LOOP)                                              \
+#define PUT(v, T)                                                                                            \
+    AD_SIMD void v##_put(T *p, v a, bool past) {                                                             \
+        if (past)                                                                                            \
+            v##_stream(p, a);                                                                                \
+        else                                                                                                 \
+            v##_store(p, a);                                                                                 \
+    }
+PUT(vf, float)
+PUT(vd, double)
+#define vi_put(p, a, past) vi_store(p, a)
+#define IS_PAST_1 (c == ad_past)
+#define IS_PAST_2 (c == ad_past)
+#define IS_PAST_3 false
+
+#define KERNEL(name, type, T, v, W, arity, LOOP)                                                             \
     static void pw_##type##_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {      \
         T *d = dst;                                                                                          \
         const T *x = a, *y = b, *z = c;                                                                      \
         int64_t i = 0;                                                                                       \
-        (void)y, (void)z;                                                                                    \
-        LOOP for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name OPERANDS(v));                     \
-        if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N(v), n - i);                        \
+        const bool past = IS_PAST_##arity;                                                                   \
+        (void)y, (void)z, (void)past;                                                                        \
+        LOOP for (; i <= n - (W); i += (W)) v##_put(d + i, type##_##name OPERANDS_##arity(v), past);         \
+        if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N_##arity(v), n - i);                \
     }
 #define OPERANDS_1(v) (v##_load(x + i))
 #define OPERANDS_2(v) (v##_load(x + i), v##_load(y + i))
@@ -140,12 +155,15 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define KERNEL_f32_0(name, arity, LOOP)
 #define KERNEL_f64_0(name, arity, LOOP)
 #define KERNEL_i64_0(name, arity)
-#define KERNEL_f32_1(name, arity, LOOP)                                                                      \
-    KERNEL(name, f32, float, vf, VF_W, OPERANDS_##arity, OPERANDS_N_##arity, LOOP)
-#define KERNEL_f64_1(name, arity, LOOP)                                                                      \
-    KERNEL(name, f64, double, vd, VD_W, OPERANDS_##arity, OPERANDS_N_##arity, LOOP)
-#define KERNEL_i64_1(name, arity)                                                                            \
-    KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity, AD_INDEPENDENT)
+#define KERNEL_f32_1(name, arity, LOOP) KERNEL(name, f32, float, vf, VF_W, arity, LOOP)
+#define KERNEL_f64_1(name, arity, LOOP) KERNEL(name, f64, double, vd, VD_W, arity, LOOP)
+#define KERNEL_i64_1(name, arity) KERNEL(name, i64, int64_t, vi, VI_W, arity, AD_INDEPENDENT)
+
+/* Where there is little to compute, a loop of its own: to look where each vector goes would cost as much. */
+#define CHEAP(name, type, v, W, arity)                                                                       \
+    if (past)                                                                                                \
+        for (; i <= n - (W); i += (W)) v##_stream(d + i, type##_##name OPERANDS_##arity(v));                 \
+    AD_UNROLL_4
 
 /* T vectors at a time where no element is one of the few: there is no call between them, so constants stay
  * in registers. */
@@ -155,14 +173,14 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
         AD_UNROLL for (int k = 0; k < T; k++) r[k] = v##_load(x + i + k * (W));                              \
         if (__builtin_expect(v##_##name##_is_rare(r, T), 0)) {                                               \
             for (int k = 0; k < T; k++)                                                                      \
-                v##_store(d + i + k * (W), v##_##name##_rare(v##_load(x + i + k * (W))));                    \
+                v##_put(d + i + k * (W), v##_##name##_rare(v##_load(x + i + k * (W))), past);                \
             continue;                                                                                        \
         }                                                                                                    \
-        AD_UNROLL for (int k = 0; k < T; k++) v##_store(d + i + k * (W), v##_##name##_usual(r[k]));          \
+        AD_UNROLL for (int k = 0; k < T; k++) v##_put(d + i + k * (W), v##_##name##_usual(r[k]), past);      \
     }
 
 /* pow of the first elements, vectors in step; tells of how many. */
-static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y) {
+static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y, bool past) {
     int64_t i = 0;
     for (; POW_IN_FLOATS && i <= n - POW_VECTORS * VF_W; i += POW_VECTORS * VF_W) {
         vf a[POW_VECTORS], b[POW_VECTORS], r[POW_VECTORS];
@@ -175,19 +193,19 @@ static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y) 
         AD_UNROLL for (int k = 1; k < POW_VECTORS; k++) all = mf_and(all, right[k]);
         if (__builtin_expect(mf_any(mf_not(all)), 0))
             AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) r[k] = vf_pow_rest(a[k], b[k], r[k], right[k]);
-        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) vf_store(d + i + k * VF_W, r[k]);
+        AD_UNROLL for (int k = 0; k < POW_VECTORS; k++) vf_put(d + i + k * VF_W, r[k], past);
     }
     return i;
 }
 #define AD_POW(name, arity, F, D, I)                                                                         \
-    KERNEL_f32_##F(name, arity, i = pow_in_step(n, d, x, y);) KERNEL_f64_##D(name, arity, )                  \
+    KERNEL_f32_##F(name, arity, i = pow_in_step(n, d, x, y, past);) KERNEL_f64_##D(name, arity, )            \
         KERNEL_i64_##I(name, arity)
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
 #define AD_CHEAP(name, arity, F, D, I)                                                                       \
-    KERNEL_f32_##F(name, arity, AD_UNROLL_4) KERNEL_f64_##D(name, arity, AD_UNROLL_4)                        \
-        KERNEL_i64_##I(name, arity)
+    KERNEL_f32_##F(name, arity, CHEAP(name, f32, vf, VF_W, arity))                                           \
+        KERNEL_f64_##D(name, arity, CHEAP(name, f64, vd, VD_W, arity)) KERNEL_i64_##I(name, arity)
 #define AD_USUAL(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, VF_W, 4))                                               \
         KERNEL_f64_##D(name, arity, USUAL_LOOP(name, vd, VD_W, 2))
