@@ -227,6 +227,16 @@ def _product_of_vectors(op: Op, a: Tensor, b: Tensor) -> Tensor | None:
     return op.result_of((a, b), p, ()) if p else None
 
 
+def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor | None:
+    """The product of two, or of batches of one shape; None where that is more, or cannot be."""
+    two = a._p.ndim == 2
+    found: Tensor | None = None if two else _stacks_at_once(a, b)
+    if found is not None:
+        return found
+    p = (lib.ad_mm if two else lib.ad_bmm)(a._p, b._p, 0)
+    return (_product if two else _stacks).result_of((a, b), p, (0, None)) if p else None
+
+
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; vectors are rows on the left, columns on the right; batches broadcast.
 
@@ -245,18 +255,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a, b = input, other
     ndim, other_ndim = a._p.ndim, b._p.ndim
     row, column = ndim == 1, other_ndim == 1
-    if ndim == other_ndim > 1:
-        found = _stacks_at_once(a, b) if ndim > 2 else None
-        if found is not None:
-            return found
-        p = (lib.ad_mm if ndim == 2 else lib.ad_bmm)(a._p, b._p, 0)
-        if p:
-            return (_product if ndim == 2 else _stacks).result_of((a, b), p, (0, None))
     matrix = column and ndim == 2
-    if (row and column) or matrix or ((row or column) and not has_history((a, b))):
+    if ndim == other_ndim > 1:
+        found = _product_of_matrices(a, b)
+    elif (row and column) or matrix or ((row or column) and not has_history((a, b))):
         found = _product_of_vectors(_mv if matrix else _dot, a, b)
-        if found is not None:
-            return found
+    if found is not None:
+        return found
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
