@@ -139,11 +139,12 @@ static const ad_variant *in_halves(void) {
         memcpy(pw.instr[op], halves->instr[op], AD_i64 * sizeof **pw.instr);
         if (op < AD_BY_NUMBER_END) memcpy(pw.number[op], halves->number[op], sizeof *pw.number);
     }
-    memcpy(pw.compare, halves->compare, sizeof pw.compare);
     memcpy(pw.compare_number, halves->compare_number, sizeof pw.compare_number);
     memcpy(pw.truth, halves->truth, sizeof pw.truth);
     pw.load[AD_float32][AD_f64] = halves->load[AD_float32][AD_f64];
+    pw.load[AD_float64][AD_f32] = halves->load[AD_float64][AD_f32];
     pw.store[AD_f32][AD_float64] = halves->store[AD_f32][AD_float64];
+    pw.store[AD_f64][AD_float32] = halves->store[AD_f64][AD_float32];
     return &variant;
 }
 #endif
