@@ -159,11 +159,25 @@ static inline __attribute__((always_inline)) void fetch_next(const task *t, int6
     }
 }
 
+/* The full tiles behind full tile j, where none has anything to fetch or to pack: they are as that one, but
+ * for where they are, and begin sooner by what need not be asked. The last one. */
+static int64_t run_alike(const task *t, int64_t j, ad_tile tile, ad_tile_fn *run, const char *a,
+                         const char *from) {
+    const int64_t step = tile.cols * t->b->g->size, b_step = t->packed_b ? step * tile.k : step;
+    for (const int64_t end = ad_least(t->j1, whole(&t->b->cols)); j + 1 < end; j++) {
+        tile.c = (char *)tile.c + step;
+        if (tile.bias) tile.bias = (const char *)tile.bias + step;
+        run(&tile, a, from += b_step);
+    }
+    return j;
+}
+
 /* The tiles of a panel of A, along C's rows, in the order of memory. */
 static void run_panel(const task *t, int64_t i) {
     const block *b = t->b;
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), size = g->size;
+    const bool plain = !b->fetches && !b->by_tiles;
     upcoming u = look_up(t, i);
     ad_tile tile = b->tile;
     const char *a = b->a + at * tile.a_row * size;
@@ -187,6 +201,9 @@ static void run_panel(const task *t, int64_t i) {
             a = t->copy;
             tile.a_row = 1;
             tile.a_col = rows;
+        } else if (plain && tile.cols == tile_width(g) && run != g->kernels->looking && u.left[0] <= 0 &&
+                   u.left[1] <= 0) {
+            j = run_alike(t, j, tile, run, a, from);
         }
     }
 }
