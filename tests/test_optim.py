@@ -68,7 +68,7 @@ def test_training_goes_on_from_pytorchs_state(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECORD["through"])
 def test_gradients_go_through_steps_as_pytorchs(name: str) -> None:
-    # Where the rate is a number, PyTorch divides it by a count's float32 by way of a reciprocal. And
+    # Where the rate is a number, PyTorch divides it by a float32 count by way of a reciprocal; and
     # 0.9 ** count is a float32, which is rounded as PyTorch's but for one in a hundred.
     tolerance = 1e-6 if name in ("Adam", "AdamW", "NAdam decoupled") else 1e-12
     for mine, theirs in zip(through(ad, optim, name), RECORD["through"][name], strict=True):
