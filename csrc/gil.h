@@ -72,9 +72,9 @@ __attribute__((constructor)) static void hand_over_lock(void) {
 #define AD_IS(name) !strcmp(__func__, "_cffi_f_ad_" name)
 #define AD_SHORT                                                                                             \
     (AD_IS("free") || AD_IS("pw1") || AD_IS("pw2") || AD_IS("pw3") || AD_IS("pw4") || AD_IS("pw") ||         \
-     AD_IS("matmul_t") || AD_IS("mm") || AD_IS("mm_vjp") || AD_IS("reduce") || AD_IS("sum_to") ||            \
-     AD_IS("alias") || AD_IS("rows") || AD_IS("spread") || AD_IS("deviations") || AD_IS("layer_norm") ||     \
-     AD_IS("layer_norm_vjp") || AD_IS("channel_norm") || AD_IS("channel_norm_vjp") ||                        \
+     AD_IS("matmul_t") || AD_IS("mm") || AD_IS("bmm") || AD_IS("mm_vjp") || AD_IS("reduce") ||               \
+     AD_IS("sum_to") || AD_IS("alias") || AD_IS("rows") || AD_IS("spread") || AD_IS("deviations") ||         \
+     AD_IS("layer_norm") || AD_IS("layer_norm_vjp") || AD_IS("channel_norm") || AD_IS("channel_norm_vjp") || \
      AD_IS("cross_entropy") || AD_IS("cross_entropy_vjp") || AD_IS("view") || AD_IS("expand") ||             \
      AD_IS("transpose") || AD_IS("select") || AD_IS("slice") || AD_IS("squeeze") || AD_IS("unsqueeze") ||    \
      AD_IS("version") || AD_IS("version2") || AD_IS("shape_key") || AD_IS("full_i64") ||                     \

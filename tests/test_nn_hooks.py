@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from golden import record_module_state as of_state
 from golden.record_module_hooks import CASES, GOLDEN, run
+from nested import alike
 
 import autodiff as ad
 import autodiff.nn
@@ -20,17 +21,6 @@ from autodiff.hooks import RemovableHandle
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())["cases"]
 STATES: dict[str, Any] = json.loads(of_state.GOLDEN.read_text())["cases"]
-
-
-def alike(got: Any, expected: Any) -> bool:
-    """Nested values alike, numbers to rounding."""
-    if isinstance(expected, dict):
-        return got.keys() == expected.keys() and all(alike(got[k], expected[k]) for k in got)
-    if isinstance(expected, list):
-        return len(got) == len(expected) and all(map(alike, got, expected))
-    if isinstance(expected, float):
-        return got == pytest.approx(expected, rel=1e-5)  # type: ignore[no-any-return]
-    return bool(got == expected)
 
 
 @pytest.mark.parametrize("name", RECORD)

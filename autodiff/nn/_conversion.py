@@ -42,8 +42,7 @@ class Convertible(Nested):
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
-        known = ("device", "dtype", "copy")
-        device, wanted, copy = [kwargs.pop(name, None) for name in known]
+        device, wanted, copy = [kwargs.pop(name, None) for name in ("device", "dtype", "copy")]
         if type(non_blocking := kwargs.pop("non_blocking", False)) is not bool:
             raise no_flag("to", "non_blocking", non_blocking)
         kwargs.pop("memory_format", None)  # the layers take any

@@ -54,11 +54,7 @@ def _to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
-    if type(wanted) is Tensor:
-        wanted = wanted.dtype
-    elif type(wanted) is not _DTYPE:
-        wanted, copy = parsed(args, device, dtype, copy)
+    wanted, copy = parsed(args, device, dtype, copy)
     if non_blocking is not False or copy is not False:
         for name, flag in (("non_blocking", non_blocking), ("copy", copy)):
             if flag is not True and flag is not False:
