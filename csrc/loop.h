@@ -71,6 +71,27 @@ int ad_run_loop(const ad_loop *l, bool direct, bool stream);
 /* Runs a loop in which an input lies across, in tiles (across.c); where none does, returns false. */
 bool ad_run_across(const ad_loop *l, bool direct, bool stream, int *status);
 
+/* What runs an instruction from memory to memory: a kernel, or for a comparison to bools what makes them. */
+typedef struct {
+    ad_pw_fn *kernel;
+    ad_compare_fn *compare;
+} ad_runner;
+
+/* That of a program of one instruction, NULL and NULL where it has none; numbers: a bit for each operand that
+ * is one, and meets several elements; of_bools: `where`, whose condition is. */
+static inline ad_runner ad_runner_of(const ad_program *p, int numbers, bool of_bools) {
+    const ad_instr *in = p->code;
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    if (p->compares) {
+        const int which = ad_comparison(in->op, in->type);
+        if (numbers == 3) return (ad_runner){NULL, NULL};
+        return (ad_runner){NULL, numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which]};
+    }
+    if (of_bools) return (ad_runner){numbers ? NULL : pw->where[in->type], NULL};
+    return (ad_runner){numbers ? ad_by_number(pw, in->op, in->type, numbers) : pw->instr[in->op][in->type],
+                       NULL};
+}
+
 /* Runs a program of one instruction where no operand needs a register (single.c); else returns false. */
 bool ad_run_single(const ad_loop *l, bool stream);
 /* The result of a `small` program where its operands are few elements, contiguous and of one shape, or

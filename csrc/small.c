@@ -53,25 +53,12 @@ static bool set_operands(operands *o, const ad_program *p, const ad_tensor *cons
     return true;
 }
 
-/* What runs the instruction. */
-typedef struct {
-    ad_pw_fn *kernel;
-    ad_compare_fn *compare; /* instead of it */
-} runner;
-
-static runner runner_of(const ad_program *p, const operands *o) {
+static ad_runner runner_of(const ad_program *p, const operands *o) {
     const ad_instr *in = p->code;
-    const ad_pw_kernels *pw = ad_cpu->pw;
     const int regs[3] = {in->a, in->b, in->c};
     int numbers = 0;
     for (int k = 0; k < ad_instr_arity(in->op); k++) numbers |= o->number[regs[k]] << k;
-    if (in->op == AD_OP_where) return (runner){numbers ? NULL : pw->where[in->type], NULL};
-    if (!p->compares)
-        return (runner){numbers ? ad_by_number(pw, in->op, in->type, numbers) : pw->instr[in->op][in->type],
-                        NULL};
-    const int which = ad_comparison(in->op, in->type);
-    if (numbers == 3) return (runner){NULL, NULL};
-    return (runner){NULL, numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which]};
+    return ad_runner_of(p, numbers, in->op == AD_OP_where);
 }
 
 /* Whether it fills an interval of memory, and there is one way to tell how another is to lie like it. */
@@ -92,7 +79,7 @@ ad_tensor *ad_run_small(const ad_program *p, const ad_tensor *const *in) {
     operands o;
     if (!like->numel || like->numel > AD_BLOCK || !is_whole(like) || !set_operands(&o, p, in, like))
         return NULL;
-    const runner run = p->n_code ? runner_of(p, &o) : (runner){NULL, NULL};
+    const ad_runner run = p->n_code ? runner_of(p, &o) : (ad_runner){NULL, NULL};
     if (p->n_code && !run.kernel && !run.compare) return NULL;
     ad_tensor *const y = ad_make(p->out_dtypes[0], like->ndim, like->shape);
     const ad_instr *const i = p->code;
