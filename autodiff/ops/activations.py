@@ -74,37 +74,30 @@ hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere
         check=floating("hardshrink"), exact="-x")  # fmt: skip
 
 
-def _softshrink(x: Expr, lambd: Expr) -> Expr:
-    size = build("abs", x)
-    return build("copysign", size - build("minimum", size, lambd), x)
-
-
 softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
         lambda g, y, x, lambd: (
             where(_within(x, lambd), 0.0, g),
             where(_within(x, lambd), 0.0, -g * build("sign", x)),
         ),
-        expand=_softshrink,
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
         check=floating("softshrink"), exact="-x")  # fmt: skip
 
 
-def _relu6(x: Expr) -> Expr:
-    return build("minimum", build("maximum", x, 0), 6)
-
-
 hardsigmoid = declare("hardsigmoid", 1, "min(max(input + 3, 0), 6) / 6.",
         lambda g, y, x: (
-            where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
+            where(build("lt", build("abs", x), 3), g * (1 / 6), 0.0),
         ),
-        expand=lambda x: _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        domain=AWAY_FROM_3,
         reference=lambda x: min(max(x + 3, 0), 6) / 6, check=floating("hardsigmoid"))  # fmt: skip
+declare("hardswish_slope", 1, "input / 3 + 1/2 below 3, 1 elsewhere.",
+        lambda g, y, x: (where(build("lt", x, 3), g / 3, 0.0),), domain=AWAY_FROM_3,
+        reference=lambda x: x / 3 + 0.5 if x < 3 else 1.0, check=floating("hardswish"))  # fmt: skip
 hardswish = declare("hardswish", 1, "input * min(max(input + 3, 0), 6) / 6.",
         lambda g, y, x: (
-            where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
+            where(build("le", x, -3), 0.0, g * build("hardswish_slope", x)),
         ),
-        expand=lambda x: x * _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        domain=AWAY_FROM_3,
         reference=lambda x: x * min(max(x + 3, 0), 6) / 6, check=floating("hardswish"))  # fmt: skip
 
 # ---- exponential below 0 ----

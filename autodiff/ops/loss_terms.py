@@ -42,24 +42,25 @@ absolute_error = declare("absolute_error", 2, "|input - target|.", expand=lambda
         grad_name="AbsBackward0")  # fmt: skip
 
 
-def _smooth_l1(x: Expr, t: Expr, beta: Expr) -> Expr:
-    error = abs(x - t)
-    near = build("minimum", error, beta)
-    return near / beta * build("fma", near, -0.5, error)
+def _bounded_error_vjp(g: Expr, y: Expr, x: Expr, t: Expr, limit: Expr) -> tuple[Expr, Expr, Expr]:
+    dx = where(build("lt", abs(x - t), limit), g, 0.0)
+    return dx, -dx, g * where(build("lt", abs(x - t), limit), 0.0, build("sign", x - t))
+
+
+declare("bounded_error", 3, "input - target within [-limit, limit].", _bounded_error_vjp,
+        result="float", domain=ERRORS,
+        reference=lambda x, t, limit: min(max(x - t, -limit), limit))  # fmt: skip
 
 
 def _smooth_l1_vjp(g: Expr, y: Expr, x: Expr, t: Expr, beta: Expr) -> tuple[Expr, Expr, Expr]:
-    d = x - t
-    far = build("le", beta, abs(d))
-    dx = g * where(far, build("sign", d), d / beta)
-    return dx, -dx, g * where(far, -0.5, -0.5 * (d / beta) * (d / beta))
+    slope = build("bounded_error", x, t, beta) / beta
+    return g * slope, -(g * slope), -0.5 * g * (slope * slope)
 
 
 smooth_l1 = declare("smooth_l1_loss", 3,
         "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
         "elsewhere.",
         _smooth_l1_vjp,
-        expand=_smooth_l1,
         result="float", domain=ERRORS,
         reference=lambda x, t, beta: (
             (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2
@@ -67,17 +68,10 @@ smooth_l1 = declare("smooth_l1_loss", 3,
         grad_name="SmoothL1LossBackward0")  # fmt: skip
 
 
-def _huber(x: Expr, t: Expr, delta: Expr) -> Expr:
-    error = abs(x - t)
-    near = build("minimum", error, delta)
-    return near * (error - 0.5 * near)
-
-
 def _huber_vjp(g: Expr, y: Expr, x: Expr, t: Expr, delta: Expr) -> tuple[Expr, Expr, Expr]:
-    d = x - t
-    far = build("le", delta, abs(d))
-    dx = g * where(far, build("sign", d) * delta, d)
-    return dx, -dx, where(far, g * (abs(d) - delta), 0.0)
+    dx = g * build("bounded_error", x, t, delta)
+    far = build("le", delta, abs(x - t))
+    return dx, -dx, where(far, g * (abs(x - t) - delta), 0.0)
 
 
 huber = declare(
@@ -86,7 +80,6 @@ huber = declare(
     "(input - target)^2 / 2 where the error is below delta, delta (|input - target| - delta / 2) "
     "elsewhere.",
     _huber_vjp,
-    expand=_huber,
     result="float",
     domain=ERRORS,
     reference=lambda x, t, delta: (

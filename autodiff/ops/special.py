@@ -385,11 +385,7 @@ nan_to_num = declare("nan_to_num", 4, "input with other numbers for nan and infi
         expand=_to_number, reference=lambda x, nan, above, below: x)  # fmt: skip
 
 
-def _to_largest(x: Expr, least: Expr, most: Expr) -> Expr:
-    return where(x == x, build("minimum", build("maximum", x, least), most), 0.0)
-
-
 nan_to_largest = declare("nan_to_largest", 3, "The same with 0 and the largest numbers.",
         lambda g, y, x, least, most: (where(build("isfinite", x), g, 0.0), None, None),
-        expand=_to_largest, domain=(REAL, ((-5.0, -4.0),), ((4.0, 5.0),)), public=False,
+        domain=(REAL, ((-5.0, -4.0),), ((4.0, 5.0),)), public=False, check=_floating("nan_to_num"),
         reference=lambda x, least, most: x, grad_name="NanToNumBackward0")  # fmt: skip

@@ -79,6 +79,7 @@ AD_SIMD V K(floor)(V a) { return v(floor)(a); }
 AD_SIMD V K(ceil)(V a) { return v(ceil)(a); }
 AD_SIMD V K(trunc)(V a) { return v(trunc)(a); }
 AD_SIMD V K(round)(V a) { return v(round)(a); }
+AD_SIMD V K(frac)(V a) { return v(sub)(a, v(trunc)(a)); }
 
 /* comparisons and logic */
 AD_SIMD V K(lt)(V a, V b) { return K(truth)(v(lt)(a, b)); }
@@ -90,8 +91,33 @@ AD_SIMD V K(keep_lt)(V a, V b, V c) { return v(select)(v(lt)(a, b), c, v(zero)()
 AD_SIMD V K(keep_le)(V a, V b, V c) { return v(select)(v(le)(a, b), c, v(zero)()); }
 AD_SIMD V K(drop_lt)(V a, V b, V c) { return v(select)(v(lt)(a, b), v(zero)(), c); }
 AD_SIMD V K(drop_le)(V a, V b, V c) { return v(select)(v(le)(a, b), v(zero)(), c); }
+AD_SIMD V K(keep_within)(V a, V b, V c) { return K(keep_lt)(v(abs)(a), b, c); }
+AD_SIMD V K(drop_within)(V a, V b, V c) { return K(drop_le)(v(abs)(a), b, c); }
+AD_SIMD V K(replace_le)(V a, V b, V c) { return v(select)(v(le)(a, b), c, a); }
 AD_SIMD V K(sloped)(V a, V b, V c) { return v(select)(v(lt)(v(zero)(), b), a, v(mul)(a, c)); }
 AD_SIMD V K(limited)(V a, V b, V c) { return v(minimum)(v(maximum)(a, b), c); }
+AD_SIMD V K(lerp)(V a, V b, V c) { return v(add)(v(mul)(v(sub)(a, b), c), b); }
+AD_SIMD V K(softshrink)(V a, V b) {
+    V size = v(abs)(a);
+    return K(copysign)(v(sub)(size, v(minimum)(size, b)), a);
+}
+AD_SIMD V K(nan_to_largest)(V a, V b, V c) { return v(minimum)(v(max)(K(present)(a), b), c); }
+AD_SIMD V K(smooth_l1_loss)(V a, V b, V c) {
+    V error = v(abs)(v(sub)(a, b)), near = v(minimum)(error, c);
+    return v(mul)(v(div)(near, c), v(fma_exact)(near, v(set1)((T)-0.5), error));
+}
+AD_SIMD V K(huber_loss)(V a, V b, V c) {
+    V error = v(abs)(v(sub)(a, b)), near = v(minimum)(error, c);
+    return v(mul)(near, v(sub)(error, v(mul)(v(set1)((T)0.5), near)));
+}
+AD_SIMD V K(bounded_error)(V a, V b, V c) { return K(limited)(v(sub)(a, b), v(neg)(c), c); }
+AD_SIMD V K(within_6)(V a) { return K(limited)(v(add)(a, v(set1)(3)), v(zero)(), v(set1)(6)); }
+AD_SIMD V K(hardsigmoid)(V a) { return v(div)(K(within_6)(a), v(set1)(6)); }
+AD_SIMD V K(hardswish)(V a) { return v(div)(v(mul)(a, K(within_6)(a)), v(set1)(6)); }
+AD_SIMD V K(hardswish_slope)(V a) {
+    V slope = v(add)(v(div)(a, v(set1)(3)), v(set1)((T)0.5));
+    return v(select)(v(lt)(a, v(set1)(3)), slope, v(set1)(1));
+}
 AD_SIMD V K(logical_not)(V a) { return K(truth)(v(eq)(a, v(zero)())); }
 AD_SIMD V K(logical_and)(V a, V b) { return K(truth)(m(and)(K(nonzero)(a), K(nonzero)(b))); }
 AD_SIMD V K(logical_or)(V a, V b) { return K(truth)(m(or)(K(nonzero)(a), K(nonzero)(b))); }
