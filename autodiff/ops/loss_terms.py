@@ -30,15 +30,16 @@ def _positive(x: Expr) -> Expr:
 
 
 def _squared_error_vjp(g: Expr, y: Expr, x: Expr, t: Expr) -> tuple[Expr, Expr]:
-    dx = g * (2 * (x - t))
+    dx = (x - t) * (g * 2)
     return dx, -dx
 
 
 squared_error = declare("squared_error", 2, "(input - target)^2.", _squared_error_vjp,
-        expand=lambda x, t: (x - t) * (x - t), result="float", reference=lambda x, t: (x - t) ** 2,
+        result="float", reference=lambda x, t: (x - t) ** 2,
         grad_name="MseLossBackward0")  # fmt: skip
-absolute_error = declare("absolute_error", 2, "|input - target|.", expand=lambda x, t: abs(x - t),
-        result="float", domain=(((0.0, 1.0),), ((1.2, 3.0),)), reference=lambda x, t: abs(x - t),
+absolute_error = declare("absolute_error", 2, "|input - target|.",
+        lambda g, y, x, t: (g * build("sign", x - t), -(g * build("sign", x - t))), result="float",
+        domain=(((0.0, 1.0),), ((1.2, 3.0),)), reference=lambda x, t: abs(x - t),
         grad_name="AbsBackward0")  # fmt: skip
 
 

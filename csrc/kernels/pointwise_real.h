@@ -102,6 +102,11 @@ AD_SIMD V K(softshrink)(V a, V b) {
     return K(copysign)(v(sub)(size, v(minimum)(size, b)), a);
 }
 AD_SIMD V K(nan_to_largest)(V a, V b, V c) { return v(minimum)(v(max)(K(present)(a), b), c); }
+AD_SIMD V K(squared_error)(V a, V b) {
+    V error = v(sub)(a, b);
+    return v(mul)(error, error);
+}
+AD_SIMD V K(absolute_error)(V a, V b) { return v(abs)(v(sub)(a, b)); }
 AD_SIMD V K(smooth_l1_loss)(V a, V b, V c) {
     V error = v(abs)(v(sub)(a, b)), near = v(minimum)(error, c);
     return v(mul)(v(div)(near, c), v(fma_exact)(near, v(set1)((T)-0.5), error));
