@@ -153,15 +153,30 @@ celu = declare(
 # ---- smooth ----
 
 
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def _tilt(x: Expr) -> Expr:
+    """sigmoid(-x) - sigmoid(x), by which the sigmoid's slope grows."""
+    return build("logistic", -x) - build("logistic", x)
+
+
 declare(
     "logistic",
     1,
     "sigmoid, the derivatives of which are exact at both ends: they do not come from the output.",
-    lambda g, y, x: (g * (build("logistic", x) * build("logistic", -x)),),
+    lambda g, y, x: (g * build("sigmoid_slope", x),),
     expand=lambda x: build("sigmoid", x),
     result="float",
-    reference=lambda x: 1 / (1 + math.exp(-x)),
+    reference=_logistic,
 )
+declare("sigmoid_slope", 1, "sigmoid(input) * sigmoid(-input).",
+        lambda g, y, x: (g * (build("sigmoid_slope", x) * _tilt(x)),), result="float",
+        reference=lambda x: _logistic(x) * _logistic(-x))  # fmt: skip
+gated = declare("gated", 2, "input * sigmoid(gate).",
+        lambda g, y, x, gate: (build("gated", g, gate), g * x * build("sigmoid_slope", gate)),
+        result="float", reference=lambda x, gate: x * _logistic(gate))  # fmt: skip
 
 
 def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
@@ -222,9 +237,13 @@ mish = declare("mish", 1, "input * tanh(log(1 + exp(input))).", _mish_vjp, expan
         result="float", reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
         check=floating("mish"))  # fmt: skip
 silu = declare("silu", 1, "input * sigmoid(input).",
-        lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
-        expand=lambda x: x * build("logistic", x), result="float",
-        reference=lambda x: x / (1 + math.exp(-x)), check=floating("silu"))  # fmt: skip
+        lambda g, y, x: (g * build("silu_slope", x),),
+        expand=lambda x: build("gated", x, x), result="float",
+        reference=lambda x: x * _logistic(x), check=floating("silu"))  # fmt: skip
+declare("silu_slope", 1, "sigmoid(input) * (input * sigmoid(-input) + 1).",
+        lambda g, y, x: (g * (build("sigmoid_slope", x) * build("fma", x, _tilt(x), 2.0)),),
+        result="float",
+        reference=lambda x: _logistic(x) * (x * _logistic(-x) + 1))  # fmt: skip
 
 
 def _normal_density(x: Expr) -> Expr:
@@ -256,7 +275,7 @@ gelu_tanh = declare(
     "gelu_tanh",
     1,
     "GELU's approximation input / 2 * (1 + tanh(sqrt(2/pi) (input + 0.044715 input^3))).",
-    expand=lambda x: x * build("logistic", (x * x * x * 0.044715 + x) * math.sqrt(8 / math.pi)),
+    expand=lambda x: build("gated", x, (x * x * x * 0.044715 + x) * math.sqrt(8 / math.pi)),
     result="float",
     reference=lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     grad_name="GeluBackward0",

@@ -17,9 +17,8 @@ from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
 _g, _a, _b = inputs(3)
-_open = build("sigmoid", _b)
-_gate = PointwiseOp("glu", _g * build("sigmoid", _a), 2)
-_gate_vjp = PointwiseOp("glu_vjp", _g * _a * ((1 - _open) * _open), 3, "GluBackwardBackward0")
+_gate = PointwiseOp("glu", build("gated", _g, _a), 2)
+_gate_vjp = PointwiseOp("glu_vjp", _g * _a * build("sigmoid_slope", _b), 3, "GluBackwardBackward0")
 
 
 def _forward(p: Any, dim: int) -> Any:
@@ -30,7 +29,7 @@ def _forward(p: Any, dim: int) -> Any:
 
 
 def _rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
-    """da = g sigmoid(b); db = g a sigmoid(b) (1 - sigmoid(b))."""
+    """da = g sigmoid(b); db = g a sigmoid(b) sigmoid(-b)."""
     (dim,) = node.args
     half = x.shape[dim] // 2
     a, b = _slice(x, dim, 0, half, 1), _slice(x, dim, half, 2 * half, 1)

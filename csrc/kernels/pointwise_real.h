@@ -152,6 +152,15 @@ AD_SIMD V K(tan)(V a) { return v(tan)(a); }
 AD_SIMD V K(atan)(V a) { return v(atan)(a); }
 AD_SIMD V K(tanh)(V a) { return v(tanh)(a); }
 AD_SIMD V K(sigmoid)(V a) { return v(sigmoid)(a); }
+AD_SIMD V K(gated)(V a, V b) { return v(mul)(a, v(sigmoid)(b)); }
+AD_SIMD V K(sigmoid_slope)(V a) {
+    V opposite, sigmoid = v(sigmoids)(a, &opposite);
+    return v(mul)(sigmoid, opposite);
+}
+AD_SIMD V K(silu_slope)(V a) {
+    V opposite, sigmoid = v(sigmoids)(a, &opposite);
+    return v(mul)(sigmoid, v(fma_exact)(a, opposite, v(set1)(1)));
+}
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }
 AD_SIMD V K(erfc)(V a) { return v(erfc)(a); }
 AD_SIMD V K(gelu)(V a) {

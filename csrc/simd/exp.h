@@ -151,20 +151,32 @@ AD_SIMD vd vd_tanh(vd x) {
 
 /* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
  * large, so one scale does: 2^k, times a power that keeps it normal. */
-AD_SIMD vf vf_sigmoid(vf x) {
+AD_SIMD vf vf_sigmoid_parts(vf x, vf *e) {
     vf a = vf_max(vf_set1(-104), vf_neg_abs(x));
     vf t, r = vf_exp_reduce(a, VF_SIXTEENTH + 24, &t), scale = vf_power_16(vf_bits(t));
     vf p = vf_exp_near(r, vf_add(r, vf_of_16(vf_power_rests, vf_bits(t))));
-    vf e = vf_mul(vf_fma(p, scale, scale), vf_set1(0x1p-24f));
-    vf minus_w = vf_div(e, vf_sub(vf_set1(-1), e));
-    vf y = vf_max(vf_copysign(vf_set1(1), x), e);
-    return vf_fma(minus_w, y, y);
+    *e = vf_mul(vf_fma(p, scale, scale), vf_set1(0x1p-24f));
+    return vf_div(*e, vf_sub(vf_set1(-1), *e));
 }
-AD_SIMD vd vd_sigmoid(vd x) {
+AD_SIMD vd vd_sigmoid_parts(vd x, vd *e) {
     vd a = vd_max(vd_set1(-746), vd_neg_abs(x));
     vd t, p = vd_expm1_poly(vd_exp_reduce(a, VD_INTEGER, &t)), scale = vd_power(t, 0x1p64);
-    vd e = vd_mul(vd_fma(p, scale, scale), vd_set1(0x1p-64));
-    vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e));
-    vd y = vd_max(vd_copysign(vd_set1(1), x), e);
-    return vd_fma(minus_w, y, y);
+    *e = vd_mul(vd_fma(p, scale, scale), vd_set1(0x1p-64));
+    return vd_div(*e, vd_sub(vd_set1(-1), *e));
 }
+#define SIGMOID(v)                                                                                           \
+    AD_SIMD v v##_sigmoid_of(v x, v e, v minus_w) {                                                          \
+        v y = v##_max(v##_copysign(v##_set1(1), x), e);                                                      \
+        return v##_fma(minus_w, y, y);                                                                       \
+    }                                                                                                        \
+    AD_SIMD v v##_sigmoid(v x) {                                                                             \
+        v e, minus_w = v##_sigmoid_parts(x, &e);                                                             \
+        return v##_sigmoid_of(x, e, minus_w);                                                                \
+    }                                                                                                        \
+    AD_SIMD v v##_sigmoids(v x, v *opposite) { /* opposite: of -x */                                         \
+        v e, minus_w = v##_sigmoid_parts(x, &e);                                                             \
+        *opposite = v##_sigmoid_of(v##_neg(x), e, minus_w);                                                  \
+        return v##_sigmoid_of(x, e, minus_w);                                                                \
+    }
+SIGMOID(vf)
+SIGMOID(vd)
