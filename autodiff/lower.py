@@ -86,8 +86,6 @@ class Lowering:
             return "limited", (*of, args[1])
         if name == "sub" and self.row(args[1]) == ("trunc", args[:1]):
             return "frac", args[:1]
-        if name == "add":
-            return self.weighted(args)
         if name != "where" or op not in ("lt", "le"):
             return name, args
         zero, (_, yes, no) = self.constant(0, type_), args
@@ -106,16 +104,6 @@ class Lowering:
         if op == "lt" and of[0] == zero and times == "mul" and factors[0] == yes:
             return "sloped", (yes, of[1], factors[1])
         return name, args
-
-    def weighted(self, args: tuple[Token, ...]) -> tuple[str, tuple[Token, ...]]:
-        """A sum: one between two values, start + weight (end - start), is one instruction."""
-        for start, product in (args, args[::-1]):
-            op, factors = self.row(product)
-            for weight, between in (factors, factors[::-1]) if op == "mul" else ():
-                difference, ends = self.row(between)
-                if difference == "sub" and ends[1] == start:
-                    return "lerp", (*ends, weight)
-        return "add", args
 
     def row(self, token: Token) -> tuple[str, tuple[Token, ...]]:
         """The instruction that makes a value and what that reads, if one does."""

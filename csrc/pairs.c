@@ -15,6 +15,7 @@ static const struct {
     {AD_OP_mul, AD_OP_sub, {AD_OP_mul_sub, AD_OP_mul_from}},
     {AD_OP_mul, AD_OP_mul, {AD_OP_mul_mul, AD_OP_mul_mul}},
     {AD_OP_neg, AD_OP_mul, {AD_OP_neg_mul, AD_OP_neg_mul}},
+    {AD_OP_div, AD_OP_add, {AD_OP_div_add, AD_OP_div_add}},
 };
 
 /* The instruction that does what two do; -1 where there is none. */
@@ -36,7 +37,8 @@ static bool join(const ad_program *p, const ad_instr *first, ad_instr *second, i
     if (op < 0) return false;
     uint16_t read[3] = {first->a, first->b, operand ? second->a : second->b};
     if (arity == 2) read[1] = read[2];
-    if (first->op != AD_OP_sub && arity == 3 && is_number(p, read[0])) { /* kernels read a number second */
+    const bool commutes = first->op == AD_OP_add || first->op == AD_OP_mul;
+    if (commutes && arity == 3 && is_number(p, read[0])) { /* kernels read a number second */
         read[0] = first->b;
         read[1] = first->a;
     }

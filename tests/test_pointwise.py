@@ -466,3 +466,25 @@ def test_many_inputs_and_high_orders_are_cut_into_pieces() -> None:
             for fused, composed in zip(*grads, strict=True):
                 assert ad.allclose(fused, composed, rtol=1e-10)
             ys = [sum((g * (k + 1)).sum() for k, g in enumerate(gs)) for gs in grads]
+
+
+FLOATS = st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=2, max_size=40)
+
+
+@given(FLOATS, st.sampled_from((ad.float32, ad.float64)), st.booleans())
+def test_lerp_ends_where_it_should(values: list[float], d: ad.dtype, as_tensor: bool) -> None:
+    """start + (end - start) need not be end."""
+    start = ad.tensor(values, dtype=d)
+    end = start.flip(0)
+    for weight, expected in ((0.0, start), (1.0, end)):
+        got = ad.lerp(start, end, ad.full_like(start, weight) if as_tensor else weight)
+        assert got.tolist() == expected.tolist()
+
+
+def test_lerp_is_of_one_floating_dtype() -> None:
+    x, whole = ad.ones(2), ad.ones(2, dtype=ad.int64)
+    with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
+        ad.lerp(whole, whole, 0.5)
+    for end, weight, name in ((whole, 0.5, "end"), (x.double(), 0.5, "end"), (x, whole, "weight")):
+        with pytest.raises(RuntimeError, match=f"expected torch.float32 for `{name}`"):
+            ad.lerp(x, end, weight)

@@ -283,7 +283,8 @@ def positive(input: Tensor) -> Tensor:
 
 
 def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Tensor:
-    """input + weight * (end - input).
+    """input + weight * (end - input), exactly end at a weight of 1. NotImplementedError for
+    integers, RuntimeError for tensors of several dtypes.
 
     >>> ad.lerp(ad.tensor([0.0, 10.0]), ad.tensor([1.0, 20.0]), 0.5)
     tensor([ 0.5000, 15.0000])

@@ -22,11 +22,12 @@ from autodiff.ops.declare import (
     Check,
     declare,
     exp,
+    floating,
     no_bool,
     where,
 )
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.promotion import Operand, promote
+from autodiff.promotion import NUMBER, Operand, promote
 
 # ---- arithmetic ----
 
@@ -111,14 +112,26 @@ fmod = declare("fmod", 2, "C's fmod: the remainder has the sign of input.",
         lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
         domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)), reference=math.fmod, tensors=FIRST,
         grad_name=("FmodBackward0", "FmodBackward1"))  # fmt: skip
+
+
+def _of_one_float(operands: Sequence[Operand]) -> None:
+    floating("lerp")(operands)
+    d = operands[0].dtype
+    for name, other in zip(("end", "weight"), operands[1:], strict=True):
+        if other.kind != NUMBER and other.dtype is not d:
+            raise RuntimeError(f"lerp: expected {d} for `{name}`, as of input, not {other.dtype}")
+
+
 addcmul = declare("addcmul", 4, "input + value * tensor1 * tensor2.",
-        expand=lambda x, a, b, value: x + value * (a * b),
+        expand=lambda x, a, b, value: build("fma", value * a, b, x),
         reference=lambda x, a, b, value: x + value * a * b, exact="---w")  # fmt: skip
 addcdiv = declare("addcdiv", 4, "input + value * tensor1 / tensor2.",
-        expand=lambda x, a, b, value: x + value * (a / b), domain=(REAL, REAL, NONZERO, REAL),
-        reference=lambda x, a, b, value: x + value * a / b, exact="---w")  # fmt: skip
-lerp = declare("lerp", 3, "input + weight * (end - input).", expand=lambda a, b, w: a + w * (b - a),
-        reference=lambda a, b, w: a + w * (b - a),
+        expand=lambda x, a, b, value: x + value * a / b, domain=(REAL, REAL, NONZERO, REAL),
+        result="float", reference=lambda x, a, b, value: x + value * a / b,
+        exact="---w")  # fmt: skip
+lerp = declare("lerp", 3, "input + weight * (end - input), at a weight of 1 end itself.",
+        lambda g, y, a, b, w: (g * (1 - w), g * w, g * (b - a)),
+        reference=lambda a, b, w: a + w * (b - a), tensors=("input", "end"), check=_of_one_float,
         grad_name=("LerpBackward0", "LerpBackward1"), exact="--w")  # fmt: skip
 
 

@@ -35,6 +35,7 @@ AD_SIMD V K(mul_sub)(V a, V b, V c) { return v(sub)(v(mul)(a, b), c); }
 AD_SIMD V K(mul_from)(V a, V b, V c) { return v(sub)(c, v(mul)(a, b)); }
 AD_SIMD V K(mul_mul)(V a, V b, V c) { return v(mul)(v(mul)(a, b), c); }
 AD_SIMD V K(neg_mul)(V a, V b) { return v(mul)(v(neg)(a), b); }
+AD_SIMD V K(div_add)(V a, V b, V c) { return v(add)(v(div)(a, b), c); }
 
 /* Lanes of fmod with a quotient too large for one step, or with an infinite divisor. */
 static __attribute__((noinline)) V K(fmod_rare)(V a, V b, V r, M rare) {
@@ -96,7 +97,11 @@ AD_SIMD V K(drop_within)(V a, V b, V c) { return K(drop_le)(v(abs)(a), b, c); }
 AD_SIMD V K(replace_le)(V a, V b, V c) { return v(select)(v(le)(a, b), c, a); }
 AD_SIMD V K(sloped)(V a, V b, V c) { return v(select)(v(lt)(v(zero)(), b), a, v(mul)(a, c)); }
 AD_SIMD V K(limited)(V a, V b, V c) { return v(minimum)(v(maximum)(a, b), c); }
-AD_SIMD V K(lerp)(V a, V b, V c) { return v(add)(v(mul)(v(sub)(a, b), c), b); }
+AD_SIMD V K(lerp)(V a, V b, V c) {
+    M near = v(lt)(v(abs)(c), v(set1)((T)0.5));
+    V weight = v(select)(near, c, v(sub)(c, v(set1)(1)));
+    return v(fma_exact)(weight, v(sub)(b, a), v(select)(near, a, b));
+}
 AD_SIMD V K(softshrink)(V a, V b) {
     V size = v(abs)(a);
     return K(copysign)(v(sub)(size, v(minimum)(size, b)), a);
