@@ -146,55 +146,15 @@ def reads_of(code: types.CodeType) -> Reads:
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     catching = any(kind == "catch" for kind, _ in steps)
     asked: set[str | int] = set()
-    for i, (kind, name) in enumerate(steps[:-3]):
-        after = i + 1
-        if kind == "constant" and (at := asks_at(steps, i)):
-            if at > after:
-                found["sets"].add(name)  # as in `x[name] += 1`
-            after = at + 1
-            found["keys"].add(name)
-            found["attributes"].add(name)
-            name = at_key(name)
-        elif kind == "constant":
-            if steps[after][0] == "put item":
-                found["sets"].add(name)
-            elif isinstance(name, str):
-                found["attributes"].add(name)
-                found["constants"].add(name)
-            continue
-        elif kind == "import":
-            found["imports"].add(name)
-            continue
-        elif kind == "put outside":
-            found["stores"].add(name)
-            continue
-        elif kind == "put":
-            found["puts"].add(name)
-            continue
-        elif kind == "show" and not is_raised(steps[after:]):
+    for i, (kind, _) in enumerate(steps[:-3]):
+        if kind == "show" and not is_raised(steps[i + 1 :]):
             asked.add("format")
-            continue
-        elif kind not in ("global", "local", "attribute"):
-            continue
-        add_use(found, aliases, steps, i, after, name, catching)
+        add_step(found, aliases, steps, i, catching)
     for name, other in reversed(aliases):
         for field in ("compared", "keyed", "whole", "operated"):
             if other in found[field]:
                 found[field].add(name)
-    found["counted"] = counted_of(steps)
-    own = {("local", name) for name in code.co_varnames[:1] if code.co_name in MAKING}
-    names = {
-        name
-        for (kind, name), before in zip(steps, [("", ""), *steps], strict=False)
-        if kind in LOOKING or (kind in SETTING and before not in own)
-    }
-    keys = counted_keys(steps)
-    found["otherwise"] = (names - found["counted"]) | found["constants"] | found["keys"]
-    found["otherwise"] |= {
-        at_key(key) for key in found["constants"] | found["keys"] | found["sets"]
-    }
-    found["otherwise"] -= keys
-    found["counted"] |= keys
+    add_counted(found, steps, code)
     add_unnamed(found, asked)
     if code.co_name in MAKING:
         found["attributes"] -= {*MAKING}
@@ -203,6 +163,44 @@ def reads_of(code: types.CodeType) -> Reads:
             for field, inner in reads_of(constant)._asdict().items():
                 found[field] |= inner
     return Reads(**{field: frozenset(names) for field, names in found.items()})
+
+
+def add_step(found: Found, aliases: Aliases, steps: list[Step], i: int, catching: bool) -> None:
+    """Add what a step names, and how the ones after it use that."""
+    (kind, name), after = steps[i], i + 1
+    if kind in _NAMED:
+        found[_NAMED[kind]].add(name)
+    elif kind == "constant" and (at := asks_at(steps, i)):
+        if at > after:
+            found["sets"].add(name)  # as in `x[name] += 1`
+        found["keys"].add(name)
+        found["attributes"].add(name)
+        add_use(found, aliases, steps, i, at + 1, at_key(name), catching)
+    elif kind == "constant" and steps[after][0] == "put item":
+        found["sets"].add(name)
+    elif kind == "constant" and isinstance(name, str):
+        found["attributes"].add(name)
+        found["constants"].add(name)
+    elif kind in ("global", "local", "attribute"):
+        add_use(found, aliases, steps, i, after, name, catching)
+
+
+_NAMED = {"import": "imports", "put outside": "stores", "put": "puts"}
+
+
+def add_counted(found: Found, steps: list[Step], code: types.CodeType) -> None:
+    """Add what is counted, and what is read otherwise."""
+    own = {("local", name) for name in code.co_varnames[:1] if code.co_name in MAKING}
+    names = {
+        name
+        for (kind, name), before in zip(steps, [("", ""), *steps], strict=False)
+        if kind in LOOKING or (kind in SETTING and before not in own)
+    }
+    counted, keys = counted_of(steps), counted_keys(steps)
+    known = found["constants"] | found["keys"]
+    otherwise = (names - counted) | known | {at_key(key) for key in known | found["sets"]}
+    found["otherwise"] = otherwise - keys
+    found["counted"] = counted | keys
 
 
 def add_use(
