@@ -140,7 +140,7 @@ PUT(vd, double)
         T *d = dst;                                                                                          \
         const T *x = a, *y = b, *z = c;                                                                      \
         int64_t i = 0;                                                                                       \
-        const bool past = IS_PAST_##arity;                                                                   \
+        bool past = IS_PAST_##arity;                                                                         \
         (void)y, (void)z, (void)past;                                                                        \
         LOOP for (; i <= n - (W); i += (W)) v##_put(d + i, type##_##name OPERANDS_##arity(v), past);         \
         if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N_##arity(v), n - i);                \
@@ -163,6 +163,7 @@ PUT(vd, double)
 #define CHEAP(name, type, v, W, arity)                                                                       \
     if (past)                                                                                                \
         for (; i <= n - (W); i += (W)) v##_stream(d + i, type##_##name OPERANDS_##arity(v));                 \
+    past = false;                                                                                            \
     AD_UNROLL_4
 
 /* T vectors at a time where no element is one of the few: there is no call between them, so constants stay
