@@ -4,7 +4,7 @@
 
 enum {
     WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
-    CHUNK = 16 * AD_BLOCK,  /* elements that one task of the parallel loop takes */
+    CHUNK = 16 * AD_BLOCK,  /* elements that a task takes where there are several threads */
     RESIDENT = 16384,       /* bytes of registers that stay in L1 beside what comes and goes */
     SMALLEST = AD_BLOCK / 4 /* elements of a block: with fewer, calls of kernels cost too much */
 };
@@ -14,6 +14,7 @@ typedef struct {
     const ad_loop *loop;
     int64_t block;             /* elements */
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
+    int64_t chunk;             /* blocks that one task of the parallel loop takes: all for a thread alone */
     bool direct;               /* results may be written to their memory while inputs are still read */
     bool stream;               /* results are stored past the caches */
     bool within;               /* and rows of the first begin within cache lines */
@@ -328,8 +329,7 @@ static void run_chunk(void *context, int64_t i) {
     m.regs = (void **)(void *)(m.scratch + scratch_bytes(t));
     m.kernels = (ad_pw_fn **)(void *)(m.regs + p->n_regs);
     ad_set_up(t->loop, &m, ad_least(t->loop->numel, t->block), 0);
-    const int64_t blocks = CHUNK / t->block;
-    run_blocks(t, &m, i * blocks, ad_least((i + 1) * blocks, t->n_blocks));
+    run_blocks(t, &m, i * t->chunk, ad_least((i + 1) * t->chunk, t->n_blocks));
     ad_dealloc(memory);
 }
 
@@ -375,10 +375,9 @@ int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     const int64_t before = t.within ? (AD_LINE - 1) / l->out[0].size : 0;
     t.per_row = rows ? (l->shape[0] + before + t.block - 1) / t.block : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
-    if (!run_small(&t)) {
-        const int64_t blocks = CHUNK / t.block;
-        ad_parallel_for((t.n_blocks + blocks - 1) / blocks, l->numel / 8 * l->program->cost, run_chunk, &t);
-    }
+    t.chunk = ad_get_num_threads() == 1 ? t.n_blocks : CHUNK / t.block;
+    if (!run_small(&t))
+        ad_parallel_for((t.n_blocks + t.chunk - 1) / t.chunk, l->numel / 8 * l->program->cost, run_chunk, &t);
     if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, scratch_bytes(&t), 0, 0);
     return t.status ? ad_fail(t.status, 0, 0, 0) : AD_OK;
 }

@@ -245,10 +245,11 @@ void ad_run_runs(ad_single *s, bool stream) {
     }
     s->stream = stream && l->shape[0] >= STAGED;
     if (s->stream) s->block = ad_streamed_block(l);
+    const bool alone = ad_get_num_threads() == 1; /* then one task does */
     s->rows = l->numel / l->shape[0];
-    s->part = part_of(l->shape[0]);
+    s->part = alone ? l->shape[0] : part_of(l->shape[0]);
     s->pieces = (l->shape[0] + s->part - 1) / s->part;
-    if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
+    s->rows_per = alone ? s->rows : s->part > l->shape[0] ? PART / l->shape[0] : 1;
     ad_parallel_for(s->pieces * ((s->rows + s->rows_per - 1) / s->rows_per), l->numel / 8 * l->program->cost,
                     run_part, s);
 }
