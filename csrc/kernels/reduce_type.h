@@ -79,13 +79,13 @@ AD_SIMD void NAME(fold_tail)(int fold, V *acc, const T *tail, int64_t n) {
 }
 
 AD_SIMD T NAME(join_lanes)(int fold, V *acc) {
-    T lanes[VEC_W];
+    T first;
     AD_UNROLL for (int half = NAME(VECS) / 2; half > 0; half /= 2) AD_UNROLL for (int v = 0; v < half; v++)
         acc[v] = NAME(fold_vec)(fold, acc[v], acc[v + half]);
-    VEC(store)(lanes, acc[0]);
-    AD_UNROLL for (int half = VEC_W / 2; half > 0; half /= 2) AD_UNROLL for (int l = 0; l < half; l++)
-        lanes[l] = NAME(fold)(fold, lanes[l], lanes[l + half]);
-    return lanes[0];
+    AD_UNROLL for (int half = VEC_W / 2; half > 0; half /= 2) acc[0] =
+        NAME(fold_vec)(fold, acc[0], VEC(lanes_from)(acc[0], half));
+    memcpy(&first, acc, sizeof first);
+    return first;
 }
 
 #define EACH AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++)

@@ -91,6 +91,12 @@ AD_SIMD void vf_transpose(vf *x) {
         x[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
     }
 }
+/* The lanes from n on, a power of two, come first; what the others hold is of no use. */
+AD_SIMD vf vf_lanes_from(vf a, int n) {
+    return n == 4   ? _mm256_permute2f128_ps(a, a, 0x01)
+           : n == 2 ? _mm256_permute_ps(a, 0x0e)
+                    : _mm256_permute_ps(a, 0x01);
+}
 /* 16 bytes of each of as many rows as a vector has lanes, turned. */
 AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
     vf a[4], b[4];
@@ -194,6 +200,9 @@ AD_SIMD void vd_transpose(vd *x) {
     const vd c = _mm256_unpacklo_pd(x[2], x[3]), d = _mm256_unpackhi_pd(x[2], x[3]);
     x[0] = _mm256_permute2f128_pd(a, c, 0x20), x[1] = _mm256_permute2f128_pd(b, d, 0x20);
     x[2] = _mm256_permute2f128_pd(a, c, 0x31), x[3] = _mm256_permute2f128_pd(b, d, 0x31);
+}
+AD_SIMD vd vd_lanes_from(vd a, int n) {
+    return n == 2 ? _mm256_permute2f128_pd(a, a, 0x01) : _mm256_permute_pd(a, 0x05);
 }
 AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
     vd a[2];

@@ -98,6 +98,12 @@ AD_SIMD void vf_transpose(vf *x) {
         x[i + 8] = _mm512_shuffle_f32x4(c, e, 0x88), x[i + 12] = _mm512_shuffle_f32x4(c, e, 0xdd);
     }
 }
+AD_SIMD vf vf_lanes_from(vf a, int n) {
+    return n == 8   ? _mm512_shuffle_f32x4(a, a, 0xee)
+           : n == 4 ? _mm512_shuffle_f32x4(a, a, 0x01)
+           : n == 2 ? _mm512_permute_ps(a, 0x0e)
+                    : _mm512_permute_ps(a, 0x01);
+}
 AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
     vf a[4], b[4];
     AD_UNROLL for (int i = 0; i < 4; i++) {
@@ -210,6 +216,11 @@ AD_SIMD void vd_transpose(vd *x) {
         x[i] = _mm512_shuffle_f64x2(b, d, 0x88), x[i + 2] = _mm512_shuffle_f64x2(b, d, 0xdd);
         x[i + 4] = _mm512_shuffle_f64x2(c, e, 0x88), x[i + 6] = _mm512_shuffle_f64x2(c, e, 0xdd);
     }
+}
+AD_SIMD vd vd_lanes_from(vd a, int n) {
+    return n == 4   ? _mm512_shuffle_f64x2(a, a, 0xee)
+           : n == 2 ? _mm512_shuffle_f64x2(a, a, 0x01)
+                    : _mm512_permute_pd(a, 0x55);
 }
 AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
     vd a[2];

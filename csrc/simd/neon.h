@@ -71,6 +71,7 @@ AD_SIMD void vf_transpose(vf *x) {
     x[0] = vzip1q_f32(a, c), x[1] = vzip2q_f32(a, c);
     x[2] = vzip1q_f32(b, d), x[3] = vzip2q_f32(b, d);
 }
+AD_SIMD vf vf_lanes_from(vf a, int n) { return n == 2 ? vextq_f32(a, a, 2) : vextq_f32(a, a, 1); }
 AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
     AD_UNROLL for (int i = 0; i < 4; i++) x[i] = vf_load(p + i * row);
     vf_transpose(x);
@@ -147,6 +148,10 @@ AD_SIMD vd vd_max(vd a, vd b) { return vd_select(vd_lt(b, a), a, b); }
 AD_SIMD void vd_transpose(vd *x) {
     const vd a = x[0];
     x[0] = vzip1q_f64(a, x[1]), x[1] = vzip2q_f64(a, x[1]);
+}
+AD_SIMD vd vd_lanes_from(vd a, int n) {
+    (void)n;
+    return vextq_f64(a, a, 1);
 }
 AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
     AD_UNROLL for (int i = 0; i < 2; i++) x[i] = vd_load(p + i * row);

@@ -71,6 +71,10 @@ AD_SIMD vf vf_neg(vf a) { return -a; }
 AD_SIMD vf vf_min(vf a, vf b) { return a < b ? a : b; }
 AD_SIMD vf vf_max(vf a, vf b) { return a > b ? a : b; }
 AD_SIMD void vf_transpose(vf *x) { (void)x; }
+AD_SIMD vf vf_lanes_from(vf a, int n) {
+    (void)n;
+    return a;
+}
 AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
     (void)row;
     memcpy(x, p, 16);
@@ -144,6 +148,10 @@ AD_SIMD vd vd_neg(vd a) { return -a; }
 AD_SIMD vd vd_min(vd a, vd b) { return a < b ? a : b; }
 AD_SIMD vd vd_max(vd a, vd b) { return a > b ? a : b; }
 AD_SIMD void vd_transpose(vd *x) { (void)x; }
+AD_SIMD vd vd_lanes_from(vd a, int n) {
+    (void)n;
+    return a;
+}
 AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
     (void)row;
     memcpy(x, p, 16);
