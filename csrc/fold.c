@@ -180,40 +180,13 @@ static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64
 
 /* ---- one item of parallel work: one block of the sequences of one tile ---- */
 
-/* Joins n neighbours two by two, as the tree over chunks does: all of a level at once. */
-static void join_neighbours(const reduction *r, int64_t n, char *parts, char *out) {
-    _Alignas(64) char even[ROW_BLOCK / CHUNK * 4], odd[ROW_BLOCK / CHUNK * 4];
-    char rest[8]; /* what is left over of the levels below */
-    const size_t size = (size_t)r->size;
-    bool left = false;
-    for (; n > 1; n /= 2) {
-        const char *last = parts + (n - 1) * r->size;
-        if (n & 1 && left) r->kernels->combine(1, rest, last, rest);
-        if (n & 1 && !left) memcpy(rest, last, size);
-        left = left || n & 1;
-        for (int64_t i = 0; i < n / 2; i++)
-            if (size == 4) {
-                memcpy(even + 4 * i, parts + 8 * i, 4);
-                memcpy(odd + 4 * i, parts + 8 * i + 4, 4);
-            } else {
-                memcpy(even + 8 * i, parts + 16 * i, 8);
-                memcpy(odd + 8 * i, parts + 16 * i + 8, 8);
-            }
-        r->kernels->combine(n / 2, parts, even, odd);
-    }
-    if (left)
-        r->kernels->combine(1, out, parts, rest);
-    else
-        memcpy(out, parts, size);
-}
-
 /* A block of one unbroken sequence: its chunks as the rows of a matrix. */
 static void fold_run(const reduction *r, const char *x, int64_t n, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
     const int64_t whole = n / CHUNK, left = n % CHUNK;
     if (whole) ad_fold_rows(r, whole, CHUNK, x, CHUNK, parts);
     if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size, false);
-    join_neighbours(r, whole + (left > 0), parts, out);
+    r->kernels->neighbours(whole + (left > 0), parts, out);
 }
 
 /* A block of the sequences of n results, from `start`. */

@@ -202,6 +202,21 @@ AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) 
     NAME(store_some)(dst + i, rest, n - i);
 }
 
+/* Two by two, as the tree over chunks does. */
+AD_SIMD void NAME(neighbours)(int fold, int64_t n, T *parts, T *out) {
+    T rest = 0; /* what is left over of the levels below */
+    bool left = false;
+    for (; n > 1; n /= 2) {
+        if (n & 1) rest = left ? NAME(fold)(fold, parts[n - 1], rest) : parts[n - 1];
+        left = left || n & 1;
+        for (int64_t i = 0; i < n / 2; i++) {
+            parts[i] = NAME(fold)(fold, parts[2 * i], parts[2 * i + 1]);
+            __asm__ volatile(""); /* vectors of them would be more code than they are worth */
+        }
+    }
+    *out = left ? NAME(fold)(fold, parts[0], rest) : parts[0];
+}
+
 /* ---- where extremes are ---- */
 
 static int64_t NAME(find)(int64_t n, const void *data, const void *value) {
@@ -289,6 +304,9 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
     }                                                                                                        \
     static void NAME(combine_##name)(int64_t n, void *dst, const void *a, const void *b) {                   \
         NAME(combine)(AD_FOLD_##name, n, dst, a, b);                                                         \
+    }                                                                                                        \
+    static void NAME(neighbours_##name)(int64_t n, void *parts, void *out) {                                 \
+        NAME(neighbours)(AD_FOLD_##name, n, parts, out);                                                     \
     }
 AD_FOLDS
 #undef AD_FOLD
