@@ -3,13 +3,12 @@
 
 /* Of virtual lanes in n vectors, by halves. */
 AD_SIMD double join_doubles(vd *a, int n) {
-    double lanes[VD_W];
+    double first;
     AD_UNROLL for (int half = n / 2; half > 0; half /= 2) AD_UNROLL for (int v = 0; v < half; v++) a[v] =
         vd_add(a[v], a[v + half]);
-    vd_store(lanes, a[0]);
-    AD_UNROLL for (int half = VD_W / 2; half > 0; half /= 2) AD_UNROLL for (int l = 0; l < half; l++)
-        lanes[l] += lanes[l + half];
-    return lanes[0];
+    AD_UNROLL for (int half = VD_W / 2; half > 0; half /= 2) a[0] = vd_add(a[0], vd_lanes_from(a[0], half));
+    memcpy(&first, a, sizeof first);
+    return first;
 }
 
 /* double comes first, as the means are double for both */
