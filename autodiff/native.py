@@ -207,7 +207,8 @@ def direct(
     which are `bound`: the finished tensor, or None where there is more to it.
 
     The first `dims` of the integers given may count from the end. `flags`: 1 for a view, 2 for a
-    bilinear op, 4 for one whose nodes know the first operand's shape. `belongs`: the op; its nodes'
+    bilinear op, 4 for one whose nodes know the first operand's shape, 8 for what gives by `ad_next`
+    a tensor that nodes save as if it were the last operand. `belongs`: the op; its nodes'
     class; their arguments, where these are not the integers; what it saves; the threads that do
     not record, and what tells whether this one does; whether somebody is told of nodes; and shapes
     by their keys.
@@ -242,8 +243,12 @@ _base: list[Any] = []
 Slots = _Slots if lib.ad_slots_start(id(_base)) else _base[0]
 if TYPE_CHECKING or lib.ad_nodes_start(id(_base)):
     NodeSlots = _NodeSlots
+
+    def versions(ps: tuple[Any, ...]) -> int:
+        """The versions of descriptors, added up."""
+        return sum(map(lib.ad_version, ps))
 else:
-    NodeSlots = _base[-1]
+    versions, NodeSlots = _base[-2:]
     NodeSlots.__slots__ = _NodeSlots.__slots__  # for who copies nodes
 
 

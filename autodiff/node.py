@@ -11,7 +11,7 @@ from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
 from autodiff.hooks import Hook, NodeHooks, RemovableHandle, add_hook, hooks_of
 from autodiff.named import NamedTuple
-from autodiff.native import NodeSlots, lib, operand_text, writer_name
+from autodiff.native import NodeSlots, lib, operand_text, versions, writer_name
 
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
@@ -101,16 +101,7 @@ class Node(NodeSlots):
                 raise freed(self)
             recompute()
             saved = self.saved or ()
-        n = len(saved)
-        if n == 1:
-            now = _version(saved[0])
-        elif n == 2:
-            now = _version2(saved[0], saved[1])
-        elif n:
-            now = version_sum(saved)
-        else:
-            return saved
-        if now != self.versions:
+        if saved and (now := versions(saved)) != self.versions:
             raise overwritten(self, saved, now - self.versions)
         return saved
 
@@ -269,11 +260,7 @@ def behind(roots: Iterable[Node], stops: Iterable[Node] = ()) -> Iterator[Node]:
 
 def version_sum(ps: Sequence[Any]) -> int:
     """The versions of descriptors, added up: they only grow, so equal sums mean no writes."""
-    n = len(ps)
-    if n == 1:
-        found = _version(ps[0])
-    else:
-        found = _version2(ps[0], ps[1]) if n == 2 else sum(map(_version, ps))
+    found = versions(tuple(ps))
     if found < 0:
         raise unsavable()
     return found
@@ -301,8 +288,8 @@ def freed(node: Node) -> RuntimeError:
 def overwritten(node: Node, saved: Sequence[Any], writes: int) -> RuntimeError:
     """What is wrong where a tensor that a node saved was written to since."""
     each = [
-        f"{operand_text(p)} at version {_version(p)}"
-        + (f", last written by {writer_name(lib.ad_last_writer(p))}" if _version(p) else "")
+        f"{operand_text(p)} at version {lib.ad_version(p)}"
+        + (f", last written by {writer_name(lib.ad_last_writer(p))}" if lib.ad_version(p) else "")
         for p in saved
     ]
     return RuntimeError(
@@ -310,7 +297,3 @@ def overwritten(node: Node, saved: Sequence[Any], writes: int) -> RuntimeError:
         f"operation: {node.name()}{line_of(node)} saved {' and '.join(each)}, which is {writes} "
         "write(s) since. Compute the gradient before the write, or write to a clone()."
     )
-
-
-_version: Callable[[Any], int] = lib.ad_version
-_version2: Callable[[Any, Any], int] = lib.ad_version2

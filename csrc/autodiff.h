@@ -111,10 +111,9 @@ int64_t ad_stride_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
 int64_t ad_storage_bytes(const ad_tensor *x);
 int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */
-/* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
+/* Writes to the storage so far; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_writes(const ad_tensor *x); /* all there were, those aside included */
-int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
 /* What wrote to the storage last: one of these, or AD_BY_OP + the number given to ad_op_number. */
 typedef enum {
     AD_BY_NOBODY,

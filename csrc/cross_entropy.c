@@ -250,10 +250,10 @@ static int loss_of(const ad_call *c) {
 
 static int run_loss(const ad_call *c) { return ad_run_apart(c, 1, loss_of); }
 
-ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
-                            int64_t ignored, int reduction, ad_tensor **saved) {
+static ad_tensor *cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
+                                int64_t ignored, int reduction, ad_tensor **saved) {
     *saved = NULL;
-    AD_IN_FLOAT32(x, saved, ad_cross_entropy(in32[0], target, in32[1], ignored, reduction, saved), x, weight)
+    AD_IN_FLOAT32(x, saved, cross_entropy(in32[0], target, in32[1], ignored, reduction, saved), x, weight)
     if (check(x, target, weight, reduction)) return NULL;
     const int64_t m = target->numel, both[2] = {2, m};
     ad_tensor *y = make_loss(x, target, reduction), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
@@ -268,6 +268,13 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
     ad_free(y);
     ad_free(kept);
     return NULL;
+}
+
+ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
+                            int64_t ignored, int reduction) {
+    ad_tensor *found[2];
+    found[0] = cross_entropy(x, target, weight, ignored, reduction, &found[1]);
+    return found[0] ? ad_several(2, found) : NULL;
 }
 
 static int loss_vjp_of(const ad_call *c) {
@@ -295,9 +302,9 @@ static int loss_vjp_of(const ad_call *c) {
 static int run_loss_vjp(const ad_call *c) { return ad_run_apart(c, 2, loss_vjp_of); }
 
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
-                                const ad_tensor *weight, int64_t ignored, int reduction,
-                                const ad_tensor *saved) {
-    AD_IN_FLOAT32(x, NULL, ad_cross_entropy_vjp(in32[0], in32[1], target, in32[2], ignored, reduction, saved),
+                                const ad_tensor *saved, const ad_tensor *weight, int64_t ignored,
+                                int reduction) {
+    AD_IN_FLOAT32(x, NULL, ad_cross_entropy_vjp(in32[0], in32[1], target, saved, in32[2], ignored, reduction),
                   g, x, weight)
     if (check(x, target, weight, reduction)) return NULL;
     int64_t wanted = reduction == EACH ? target->numel : 1;

@@ -36,6 +36,13 @@ static ad_tensor *run_ttti(any_function f, const direct_given *a) {
     return a->x[1]->ndim == 2 ? ((function *)f)(a->x[0], a->x[1], a->x[2], (int)a->n[0]) : NULL;
 }
 
+/* Of rows and the class of each: to others there is more. */
+static ad_tensor *run_tttli(any_function f, const direct_given *a) {
+    typedef ad_tensor *function(TENSOR, TENSOR, TENSOR, int64_t, int);
+    const bool rows = a->x[0]->ndim == 2 && a->x[1]->ndim == 1;
+    return rows ? ((function *)f)(a->x[0], a->x[1], a->x[2], a->n[0], (int)a->n[1]) : NULL;
+}
+
 /* The signatures that ops have: t for a tensor, i for an int, l for an int64_t, u for 32 bits, B for a bool,
  * s for as many of these as the int before them tells. */
 static const struct direct_form {
@@ -43,9 +50,10 @@ static const struct direct_form {
     direct_run *run;
     int tensors, ints; /* -1: a list of them */
 } direct_forms[] = {
-    {"t", run_t, 1, 0},         {"ti", run_ti, 1, 1},       {"tii", run_tii, 1, 2},   {"til", run_til, 1, 2},
-    {"tilll", run_tilll, 1, 4}, {"ituBi", run_ituBi, 1, 4}, {"tis", run_tis, 1, -1},  {"tt", run_tt, 2, 0},
-    {"tti", run_tti, 2, 1},     {"it", run_it, 1, 1},       {"ttti", run_ttti, 3, 1},
+    {"t", run_t, 1, 0},      {"ti", run_ti, 1, 1},       {"tii", run_tii, 1, 2},
+    {"til", run_til, 1, 2},  {"tilll", run_tilll, 1, 4}, {"ituBi", run_ituBi, 1, 4},
+    {"tis", run_tis, 1, -1}, {"tt", run_tt, 2, 0},       {"tti", run_tti, 2, 1},
+    {"it", run_it, 1, 1},    {"ttti", run_ttti, 3, 1},   {"tttli", run_tttli, 3, 2},
 };
 
 typedef struct {
@@ -54,6 +62,8 @@ typedef struct {
     int64_t bound[2];
     int n_bound, dims; /* how many of the ints given are dimensions */
     bool view, bilinear, shaped;
+    bool beside; /* whether the function gives a tensor more, which the node saves as if it were the last
+                    operand */
 } direct_op;
 
 /* What belongs to a function: how it is called; the op, its nodes' class and arguments, where these are
@@ -221,16 +231,24 @@ static int wish(PyObject *self, const direct_op *op, PyObject *const *given, Py_
         Py_INCREF(w->like);
     }
     const int first = op->form->tensors;
-    if (!(w->edges = edges_of(given, tensors))) return -1;
+    if (!(w->edges = edges_of(given, tensors + op->beside)))
+        return -1; /* that one is None among those given */
     w->told = remembered(self, op, given + first, n - first, a);
     return w->told ? 1 : -1;
 }
 
 /* The tensor of a result, with its node where one is `wanted`, and its base. */
-static PyObject *placed(PyObject *self, const direct_op *op, PyObject *const *given, PyObject *const *held,
+static PyObject *placed(PyObject *self, const direct_op *op, PyObject *const *given, PyObject **held,
                         const direct_wish *w, ad_tensor *result) {
     PyObject *const p = pointer_result((char *)result, pointer_type);
     PyObject *made = p ? filled((PyObject *)tensor_type, p) : NULL;
+    PyObject *beside = NULL;
+    if (op->beside && w->edges) {
+        beside = pointer_result((char *)ad_next(), pointer_type);
+        held[PyTuple_Size(w->edges) - 1] = beside;
+        if (!beside) Py_CLEAR(made);
+    } else if (op->beside)
+        ad_free(ad_next());
     if (made && w->edges) {
         PyObject *const node = direct_node(self, op, w->edges, held, w->told, w->like, p);
         if (!node || node == Py_None) {
@@ -240,6 +258,7 @@ static PyObject *placed(PyObject *self, const direct_op *op, PyObject *const *gi
             put_node(made, node);
     }
     Py_XDECREF(p);
+    Py_XDECREF(beside);
     if (made && made != Py_None && op->view) put_base(made, slots_of(given[0]), given[0]);
     return made;
 }
@@ -254,6 +273,7 @@ static PyObject *direct(PyObject *self, PyObject *const *given, Py_ssize_t n) {
         !numbers_of(op, given + first, n - first, &a))
         return nothing();
     const int tensors = held[first - 1] ? first : first - 1;
+    if (op->beside && tensors == first) return nothing();
     direct_wish w = {NULL, NULL, NULL};
     const int made_wish = wanted ? wish(self, op, given, n, tensors, &a, &w) : 1;
     PyObject *made = NULL;
@@ -272,12 +292,12 @@ static PyMethodDef direct_function = {"direct", (PyCFunction)(void (*)(void))dir
 static void free_direct(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, NULL)); }
 
 /* Appends the function that calls `f`, of a form, to a list of what belongs to it, from the op on; flags: 1
- * for a view, 2 for a bilinear op, 4 for one whose nodes know the shape. */
+ * for a view, 2 for a bilinear op, 4 for one whose nodes know the shape, 8 for a tensor beside the result. */
 static int ad_direct(intptr_t f, const char *form, int n_bound, const int64_t *bound, int dims, int flags,
                      intptr_t list) {
     direct_op *const op = calloc(1, sizeof *op);
     if (!op) return AD_NO_MEMORY;
-    *op = (direct_op){NULL, (any_function)f, {0}, n_bound, dims, flags & 1, flags & 2, flags & 4};
+    *op = (direct_op){NULL, (any_function)f, {0}, n_bound, dims, flags & 1, flags & 2, flags & 4, flags & 8};
     for (int i = 0; i < n_bound && i < 2; i++) op->bound[i] = bound[i];
     for (size_t i = 0; i < sizeof direct_forms / sizeof *direct_forms; i++)
         if (!strcmp(form, direct_forms[i].name)) op->form = &direct_forms[i];

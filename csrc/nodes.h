@@ -39,8 +39,26 @@ static PyType_Slot node_slots[] = {
 static PyType_Spec node_spec = {"autodiff.NodeSlots", sizeof(ad_node), 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, node_slots};
 
-/* Appends the class of these slots to a list. */
-static int ad_nodes_start(intptr_t list) { return give(list, PyType_FromSpec(&node_spec)); }
+/* The versions of a tuple of descriptors, added up. */
+static PyObject *versions_of(PyObject *self, PyObject *saved) {
+    (void)self;
+    int64_t sum = 0;
+    const Py_ssize_t n = PyTuple_Size(saved);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *const one = PyTuple_GetItem(saved, i);
+        char *x;
+        if (!held_argument(pointer_type, one, &x, false) && !(x = _cffi_to_c_pointer(one, pointer_type)))
+            return PyErr_Occurred() ? NULL : was_freed();
+        sum += ad_version((const ad_tensor *)x);
+    }
+    return n < 0 ? NULL : PyLong_FromLongLong(sum);
+}
+static PyMethodDef versions_function = {"versions", versions_of, METH_O, NULL};
+
+/* Appends that function and the class of these slots to a list. */
+static int ad_nodes_start(intptr_t list) {
+    return give(list, PyCFunction_New(&versions_function, NULL)) || give(list, PyType_FromSpec(&node_spec));
+}
 
 /* The descriptors that a node saves, `which` being those of the n operands and any other number the result:
  * and their versions, added up. A pointwise result `tells` those of the first two, from before the call. */

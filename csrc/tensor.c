@@ -163,7 +163,6 @@ int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage
 int64_t ad_storage_bytes(const ad_tensor *x) { return x->storage->nbytes; }
 int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }
 int64_t ad_version(const ad_tensor *x) { return x->storage->version + (x->aside ? x->storage->aside : 0); }
-int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) { return ad_version(x) + ad_version(y); }
 int64_t ad_writes(const ad_tensor *x) { return x->storage->version + x->storage->aside; }
 int ad_last_writer(const ad_tensor *x) { return x->storage->writer; }
 void ad_wrote(ad_tensor *x, int writer) {

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from autodiff.anomaly import note_line, noting
 from autodiff.descriptor import shapes_made
-from autodiff.native import direct, error, lib
-from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
+from autodiff.native import direct, error, versions
+from autodiff.node import Node, mode, unrecorded, unsavable
 from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
-_version, _version2 = lib.ad_version, lib.ad_version2
 OUTPUT = -1
 OPS: dict[str, Op] = {}
 
@@ -214,10 +213,12 @@ class Op:
     __call__ = call  # which takes longer, as Python calls it from C
 
     def direct(
-        self, native: Any, *bound: int, dims: int = 0, always: Any = None
+        self, native: Any, *bound: int, dims: int = 0, always: Any = None, beside: bool = False
     ) -> Callable[..., Any]:
         """The native function that does all of a call as it mostly is: see `native.direct`."""
-        flags = self.view | self.bilinear << 1 | (self.shaped and not self.bilinear) << 2
+        flags = (
+            self.view | self.bilinear << 1 | (self.shaped and not self.bilinear) << 2 | beside << 3
+        )
         belongs = self, OpNode, always, self.saves, unrecorded, mode, noting, shapes_made
         return direct(native, bound, dims, flags, *belongs)
 
@@ -298,33 +299,23 @@ class Op:
         node.op = self
         node.args = args
         node.edges = edges
+        saved: tuple[Any, ...]
         if self.bilinear:
             if edges[0] is not None and edges[1] is not None:
-                a, b = tensors[0]._p, tensors[1]._p
-                node.saved = a, b
-                versions = _version2(a, b)
+                node.saved = saved = (tensors[0]._p, tensors[1]._p)
             elif edges[0] is edges[1]:  # of a bias alone
                 node.saved = ()
                 return node
             else:
-                a = tensors[edges[1] is None]._p
-                node.saved = (a,)
-                versions = _version(a)
+                node.saved = saved = (tensors[edges[1] is None]._p,)
         else:
             if self.shaped:
                 node.shape = tensors[0].shape
-            saves = self.saves
-            if len(saves) == 1:
-                a = p if saves[0] < 0 else tensors[saves[0]]._p
-                node.saved = (a,)
-                versions = _version(a)
-            else:
-                node.saved = saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
-                if not saved:
-                    return node
-                versions = version_sum(saved)
-        node.versions = versions
-        if versions < 0:
+            node.saved = saved = tuple([p if i < 0 else tensors[i]._p for i in self.saves])
+            if not saved:
+                return node
+        node.versions = now = versions(saved)
+        if now < 0:
             raise unsavable()
         if noting:
             note_line(node)

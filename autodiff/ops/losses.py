@@ -6,7 +6,7 @@ from typing import Any
 
 from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, describe, ffi, hold, lib, take_failure
+from autodiff.native import NULL, describe, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import loss_terms
 from autodiff.ops.base import Op, OpNode
@@ -18,7 +18,7 @@ from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.numbers import number
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import ReducedLoss
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, own, tensor_of
 
 
 def _weighted(term: PointwiseOp) -> ReducedLoss:
@@ -52,8 +52,8 @@ binary_cross_entropy_with_logits = {
 class Classes:
     """How the classes of targets count, with a copy of their weights."""
 
-    __slots__ = ("args", "ignored", "reduction", "saved", "weight")
-    saved: Any  # of each row: its largest logit, and the sum of exponentials less that
+    __slots__ = ("args", "ignored", "reduction", "weight")
+    args: tuple[Any, int, int]
 
     def __init__(self, weight: Tensor | None, ignored: int, reduction: str) -> None:
         self.weight, given = None, NULL
@@ -67,6 +67,7 @@ class Classes:
 
 
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+IGNORED = -100  # the class that mostly is
 
 
 def _nll_spread_forward(g: Any, target: Any, classes: Classes, shape: Any) -> Any:
@@ -95,13 +96,17 @@ def _of_targets(
             "This input cannot have requires_grad True: give weight.detach()."
         )
     classes = Classes(weight, ignore_index, reduction)
-    given = (rows, target if target._p.contiguous else target.contiguous())
+    given = [rows, target if target._p.contiguous else target.contiguous()]
     p = op.forward(rows._p, given[1]._p, classes)
     if not p:
         failure = take_failure()
         if failure[0] == lib.AD_BAD_INDEX:  # as the kernel saw it, whoever writes to it now
             raise IndexError(f"Target {failure[1]} is out of bounds.")
         raise describe(failure, op.public, *(x._p for x in given))
+    if (
+        op is _cross_entropy
+    ):  # of each row: its largest logit, and the sum of exponentials less that
+        given.append(tensor_of(lib.ad_next()))
     return op.result_of(given, p, (classes,))
 
 
@@ -116,25 +121,10 @@ _kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in FLOAT
 _row_share = PointwiseOp("nll_row_share", where(build("eq", _x, 0), 0.0, _g * _x / _t), 3)
 
 
-_ONE = ffi.typeof("ad_tensor **")
-
-
-def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
-    saved = ffi.new(_ONE)
-    loss = lib.ad_cross_entropy(p, target, *classes.args, saved)
-    if loss:
-        classes.saved = hold(saved[0])
-    return loss
-
-
-def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
-    return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
-
-
-def _cross_entropy_sweep(node: OpNode, g: Tensor) -> tuple[Tensor, None]:
-    x, target = node.unpack()
-    p = _cross_entropy_vjp_forward(g._p, x, target, node.args[0])
-    return own(p, "cross_entropy_vjp", g._p, x, target), None
+def _cross_entropy_sweep(node: OpNode, g: Tensor) -> tuple[Tensor, None, None]:
+    x, target, kept = node.unpack()
+    p = lib.ad_cross_entropy_vjp(g._p, x, target, kept, *node.args[0].args)
+    return own(p, "cross_entropy_vjp", g._p, x, target), None, None
 
 
 def _row_weights(x: Tensor, target: Tensor, classes: Classes) -> Tensor:
@@ -147,27 +137,43 @@ def _row_weights(x: Tensor, target: Tensor, classes: Classes) -> Tensor:
 
 
 def _cross_entropy_vjp_rule(
-    node: OpNode, h: Tensor, g: Tensor, x: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor, None]:
+    node: OpNode, h: Tensor, g: Tensor, x: Tensor, target: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor, None, None]:
     """Of g w (softmax(x) - [the target]): linear in g; in x, the vjp of softmax."""
     classes: Classes = node.args[0]
-    slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
+    slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target, kept), classes)
     products = mul.call(h, slopes)
     dg = products.sum(1).reshape(g.shape) if classes.reduction == "none" else products.sum()
     weights = _row_weights(x, target, classes)
     total = weights.sum() if classes.reduction == "mean" else number(1.0)
     scale = _row_share.call(g.reshape(-1), weights, total).reshape(x.shape[0], 1, *x.shape[2:])
     share = softmax(x, 1)
-    return dg, _softmax_vjp.on((share, mul.call(h, scale)), 2), None
+    return dg, _softmax_vjp.on((share, mul.call(h, scale)), 2), None, None
 
 
-_cross_entropy = Op("cross_entropy", _cross_entropy_forward,
-        lambda node, g, x, target: (_cross_entropy_vjp.on((g, x, target), node.args[0]), None),
-        saves=(0, 1), shaped=False, grad_name="NllLossBackward0",
+_cross_entropy = Op("cross_entropy",
+        lambda p, target, classes: lib.ad_cross_entropy(p, target, *classes.args),
+        lambda node, g, *saved: (_cross_entropy_vjp.on((g, *saved), node.args[0]), None, None),
+        saves=(0, 1, 2), shaped=False, grad_name="NllLossBackward0",
         sweep=_cross_entropy_sweep)  # fmt: skip
-_cross_entropy_vjp: Op = Op("cross_entropy_vjp", _cross_entropy_vjp_forward,
-        _cross_entropy_vjp_rule, saves=(0, 1, 2), shaped=False,
+_cross_entropy_vjp: Op = Op("cross_entropy_vjp",
+        lambda g, x, target, kept, classes: lib.ad_cross_entropy_vjp(
+            g, x, target, kept, *classes.args),
+        _cross_entropy_vjp_rule, saves=(0, 1, 2, 3), shaped=False,
         grad_name="NllLossBackwardBackward0")  # fmt: skip
+
+# By reduction, of rows, targets and None: the losses without weights at once, or None.
+_PLAIN = {name: Classes(None, IGNORED, name) for name in REDUCTIONS}
+nll_at_once = {
+    name: _nll.direct(lib.ad_nll, *classes.args[1:], always=(classes,))
+    for name, classes in _PLAIN.items()
+}
+cross_entropy_at_once = {
+    name: _cross_entropy.direct(
+        lib.ad_cross_entropy, *classes.args[1:], always=(classes,), beside=True
+    )
+    for name, classes in _PLAIN.items()
+}
 
 
 # Functions, not `partial`: a batch of samples (`func.vmap`) meets them by their code.

@@ -62,14 +62,13 @@ int ad_channel_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, 
                         const ad_tensor *stats, int wanted, ad_tensor **out);
 /* Minus the logarithm of the softmax of logits (n, classes, ...) at int64 targets (n, ...), times the weight
  * of the class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows
- * whose target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of
- * bounds.
- */
+ * whose target is `ignored` count as nothing. ad_next has what the vjp needs. AD_BAD_INDEX: a target out of
+ * bounds. */
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
-                            int64_t ignored, int reduction, ad_tensor **saved);
+                            int64_t ignored, int reduction);
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
-                                const ad_tensor *weight, int64_t ignored, int reduction,
-                                const ad_tensor *saved);
+                                const ad_tensor *saved, const ad_tensor *weight, int64_t ignored,
+                                int reduction);
 /* Of rows (n, classes), the classes' mean of what int64 targets (n) fall short of being larger by a margin,
  * to the power of 1 or 2, times the target's weight where there are weights; of power 0, of all labels of a
  * row (n, classes) up to the first -1, without weights. Reduced as in ad_cross_entropy. AD_REFUSED, for the

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
+from autodiff.nn.functional.reduction import (
+    REDUCTIONS,
+    check_floating,
+    check_tensors,
+    reduced,
+    reduction_of,
+)
 from autodiff.ops import losses, normalize
 from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
@@ -75,6 +81,13 @@ def _rows(input: Tensor) -> Tensor:
     return input if input._p.ndim > 1 else input.unsqueeze(0)
 
 
+def _is_plain(size_average: Any, ignore_index: Any, reduce: Any, reduction: Any) -> bool:
+    """Whether these are as they mostly are: a loss of rows then takes one native call."""
+    deprecated = size_average is not None or reduce is not None
+    usual = type(ignore_index) is int and ignore_index == losses.IGNORED
+    return usual and not deprecated and reduction in REDUCTIONS
+
+
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -91,6 +104,10 @@ def nll_loss(
     >>> F.nll_loss(ad.tensor([[0.5, 0.5], [0.2, 0.8]]).log(), ad.tensor([0, 1]))
     tensor(0.4581)
     """
+    if weight is None and _is_plain(size_average, ignore_index, reduce, reduction):
+        found: Tensor | None = losses.nll_at_once[reduction](input, target, None)
+        if found is not None:
+            return found
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("nll_loss", input=input, target=target)
     if _are_rows(input._p, target._p):
@@ -152,6 +169,11 @@ def cross_entropy(
     >>> F.cross_entropy(ad.zeros(3, 4), ad.tensor([0, 1, 3]))
     tensor(1.3863)
     """
+    plain = weight is None and _is_plain(size_average, ignore_index, reduce, reduction)
+    if plain and label_smoothing == 0.0:
+        found: Tensor | None = losses.cross_entropy_at_once[reduction](input, target, None)
+        if found is not None:
+            return found
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("cross_entropy_loss", input=input, target=target)
     if label_smoothing == 0.0 and _are_rows(input._p, target._p):
