@@ -223,6 +223,7 @@ ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
+ad_tensor *ad_pw_of(ad_op *op, int n, const ad_tensor *const *in);
 /* The next of the results of the last call on this thread that has several and returns the first; NULL after
  * the last. */
 ad_tensor *ad_next(void);

@@ -125,21 +125,21 @@ static ad_tensor *call_several(ad_op *op, int n, const ad_tensor *const *in) {
     return ad_pw(op, n, in, op->n_out, out) ? NULL : ad_several(op->n_out, out);
 }
 
-static ad_tensor *call(ad_op *op, int n, const ad_tensor *const *in) {
+ad_tensor *ad_pw_of(ad_op *op, int n, const ad_tensor *const *in) {
     ad_tensor *out = NULL;
     if (__builtin_expect(op->n_out > 1, 0)) return call_several(op, n, in);
     return ad_pw(op, n, in, 1, &out) ? NULL : out;
 }
 
-ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x) { return call(op, 1, &x); }
+ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x) { return ad_pw_of(op, 1, &x); }
 
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y) {
-    return call(op, 2, (const ad_tensor *const[]){x, y});
+    return ad_pw_of(op, 2, (const ad_tensor *const[]){x, y});
 }
 
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z) {
-    return call(op, 3, (const ad_tensor *const[]){x, y, z});
+    return ad_pw_of(op, 3, (const ad_tensor *const[]){x, y, z});
 }
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w) {
-    return call(op, 4, (const ad_tensor *const[]){x, y, z, w});
+    return ad_pw_of(op, 4, (const ad_tensor *const[]){x, y, z, w});
 }

@@ -10,7 +10,7 @@ enum {
 #undef AD_DTYPE
 };
 enum { P, NODE, ACC, BASE, BASE_NODE }; /* a tensor's slots */
-enum { QUICK_MOST = 4 };                /* operands */
+enum { QUICK_MOST = 6 };                /* operands */
 
 /* A call: the op; whether none of its operands may have a node, and whether all are of floats; the dtype of
  * which an operand is its result itself, or -1; the classes of tensors that it takes, or NULL for all. And
@@ -104,12 +104,7 @@ static inline __attribute__((always_inline)) PyObject *settled(const ad_slots *x
 static ad_tensor *called(ad_op *op, PyObject *const *held, Py_ssize_t n) {
     const ad_tensor *x[QUICK_MOST] = {NULL};
     for (Py_ssize_t i = 0; i < n; i++) x[i] = held_by(held[i]);
-    switch (n) {
-    case 1: return ad_pw1(op, x[0]);
-    case 2: return ad_pw2(op, x[0], x[1]);
-    case 3: return ad_pw3(op, x[0], x[1], x[2]);
-    default: return ad_pw4(op, x[0], x[1], x[2], x[3]);
-    }
+    return ad_pw_of(op, (int)n, x);
 }
 
 static PyObject *nothing(void) {
@@ -237,7 +232,7 @@ static inline __attribute__((always_inline)) PyObject *at_once(const quick_op *q
     PyObject *held[QUICK_MOST];
     long wanted = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        const ad_slots *const x = operand_of(given[i], q, i == 1 && n == 2);
+        const ad_slots *const x = operand_of(given[i], q, i > 0);
         if (!(held[i] = settled(x))) return nothing();
         if (x->slot[NODE] != Py_None) wanted |= 1l << i;
         if (q->floats && held_by(held[i])->dtype < AD_float16) return nothing();

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
 from autodiff.native import OF_CLASSES
-from autodiff.ops.calls import quick_call
+from autodiff.ops.calls import PLAIN, quick_call
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
@@ -28,7 +28,7 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     """
     if out is None:
         for arg in args:
-            if type(arg) is not Tensor:
+            if type(arg) is not Tensor and (type(arg) not in PLAIN or arg is args[0]):
                 break
         else:
             return op.call(*args)

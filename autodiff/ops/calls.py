@@ -58,17 +58,19 @@ NUMBER = [  # one that was no operand yet, or what is none
     "   if z is not given:",
     "    return fast(x, z)",
 ]
-NAMES = ("x", "z", "w", "v")
+NAMES = ("x", "z", "w", "v", "u", "t")
+PLAIN = frozenset([float, int])  # numbers that are operands as they are
 
 
 def _written_out(n: int) -> Callable[..., Any]:
-    """A call of n operands, the second of two of which may be a number: what is native and common
-    in one step.
+    """A call of n operands, of which all but the first may be numbers: what is native and common in
+    one step.
     """
     xs = ", ".join(NAMES[:n])
     lines = [
         f" def behind({xs}):",
         *(NUMBER * (n == 2)),
+        *[f"  if type({x}) in plain: {x} = operand({x})" for x in NAMES[1:n] if n > 2],
         f"  return whole(op, ({xs},))",
         " fast = native(op, 0, behind)",
         f" def call({xs}):",
@@ -76,11 +78,11 @@ def _written_out(n: int) -> Callable[..., Any]:
         " return call",
     ]
     scope = {"late": late, "operand": operand, "tensor": Tensor, "whole": _whole}
-    scope["__name__"] = __name__  # whose a frame is
+    scope |= {"plain": PLAIN, "__name__": __name__}  # whose a frame is
     return written("made", ["op", "native"], lines, scope)  # type: ignore[no-any-return]
 
 
-_CALLS = {n: _written_out(n) for n in (1, 2, 3, 4)}
+_CALLS = {n: _written_out(n) for n in range(1, len(NAMES) + 1)}
 
 
 def quick_call(
