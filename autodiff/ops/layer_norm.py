@@ -16,7 +16,7 @@ from autodiff.ops.normal import affine, composed_rms_norm, per_channel, row_cota
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _var
-from autodiff.ops.views import _select, reshape
+from autodiff.ops.views import reshape, select
 from autodiff.shapes import mask_dims
 from autodiff.tensor import Tensor, wrap
 
@@ -165,7 +165,7 @@ def moments(x: Tensor, normal: Normal) -> tuple[Tensor, Tensor]:
     """The means and the variances that a norm by channel has found, outside the graph."""
     if normal.stats is not None:
         stats = wrap(normal.stats)
-        return _select(stats, 0, 0), _select(stats, 0, 3)
+        return select(stats, 0, 0), select(stats, 0, 3)
     mask, plain = _batch_mask(x) - (1 if normal.shape[0] else 0), x.detach()
     dims = mask_dims(mask, x.ndim)
     return mean(plain, dims), _var(plain, mask, False, Spread(0.0, False))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.expr import build, inputs
+from autodiff.grad_mode import no_grad
 from autodiff.native import NULL, error, ffi, hold, lib
 from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.elementwise import mul
@@ -149,4 +150,9 @@ _blend = PointwiseOp("blend", _a * (1 - _c) + _b * _c, 3)  # a share of 1 leaves
 def blend_(held: Tensor, new: Tensor, share: Any) -> None:
     """Move a running statistic by its share (a number, or 0-d) towards a new one, in place."""
     share = share if isinstance(share, Tensor) else number_of(float(share))
-    _blend.into(held, (held, new if new.shape == held.shape else new.reshape(held.shape), share))
+    p, q = held._p, new._p
+    alike = p.ndim == q.ndim == 1 and p.numel == q.numel
+    given = (held, new if alike else new.reshape(held.shape), share)
+    if _blend.to(held, *given) is None:
+        with no_grad():
+            _blend.into(held, given)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.grad_mode import no_grad
 from autodiff.native import lib
 from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
@@ -161,10 +160,9 @@ def batch_norm(
         return fixed_norm(input, mean, var, weight, bias, eps)
     y, normal = rows.batch_norm(input, *_affine(input, weight, bias), eps)
     if running_mean is not None and running_var is not None:
-        with no_grad():
-            mean, var = rows.moments(input, normal)
-            blend_(running_mean, mean, momentum)
-            blend_(running_var, _unbiased(var, count // input._p.shape[1]), momentum)
+        mean, var = rows.moments(input, normal)
+        blend_(running_mean, mean, momentum)
+        blend_(running_var, _unbiased(var, count // input._p.shape[1]), momentum)
     return y
 
 
@@ -213,12 +211,11 @@ def instance_norm(
     if running_mean is None and running_var is None:
         return y
     count = math.prod(input.shape[2:])
-    with no_grad():
-        mean, var = (one.reshape(-1, channels) for one in rows.moments(input, normal))
-        if running_mean is not None:
-            blend_(running_mean, mean.mean(0), momentum)
-        if running_var is not None:
-            blend_(running_var, _unbiased(var, count).mean(0), momentum)
+    mean, var = (one.reshape(-1, channels) for one in rows.moments(input, normal))
+    if running_mean is not None:
+        blend_(running_mean, mean.mean(0), momentum)
+    if running_var is not None:
+        blend_(running_var, _unbiased(var, count).mean(0), momentum)
     return y
 
 
