@@ -280,7 +280,7 @@ def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
     """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
     node: Node | None
     if isinstance(y, Tensor):
-        node = live_node(y)
+        node = y._node if y._base is None else live_node(y)
     elif isinstance(y, GradientEdge):
         node, (shape, d) = y.node.output(y.output_nr)
         y = own(lib.ad_full_i64(d.code, 0, NULL, 0), what).expand(shape)

@@ -106,12 +106,8 @@ class NativeOptimizer(Optimizer):
 
     def _set(self, group: Group, hyper: Any) -> None:
         """Hand a group's options over."""
-        numbers = (
-            group["lr"],
-            group.get("weight_decay", 0),
-            group["maximize"],
-            *self._numbers(group),
-        )
+        decay = group.get("weight_decay", 0)
+        numbers = (group["lr"], decay, group["maximize"], *self._numbers(group))
         hyper[0 : len(numbers)] = numbers
 
     def _relied_on(self, states: bool) -> list[Any]:
@@ -128,9 +124,7 @@ class NativeOptimizer(Optimizer):
     def _update(self, group: Group, hyper: Any) -> None:
         name, names = self._kernel(group)
         self._set(group, hyper)
-        xs, gradients = with_gradients(group["params"])
-        columns = [x._p for x in xs]
-        columns += [g._p for g in gradients]
+        xs, columns = with_gradients(group["params"])
         states: list[dict[str, Any]] = []
         if names:
             states = [self.state[x] for x in xs]
@@ -155,9 +149,9 @@ class NativeOptimizer(Optimizer):
     _take_over: Callable[[list[dict[str, Any]], Any], None] | None = None
 
 
-def with_gradients(params: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters that have a gradient, and those."""
-    xs, gradients, recorded = [], [], changes.recorder is not None
+def with_gradients(params: Iterable[Tensor]) -> tuple[list[Tensor], list[Any]]:
+    """The parameters that have a gradient; their descriptors, and then those of the gradients."""
+    xs, ps, gradients, recorded = [], [], [], changes.recorder is not None
     for x in params:
         leaf = x._asked() if recorded else x._acc
         if leaf is None:
@@ -165,8 +159,9 @@ def with_gradients(params: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]
         g = leaf.gradient() if recorded else leaf.grad
         if g is not None:
             xs.append(x)
-            gradients.append(leaf.made() if g.__class__ is Pending else g)
-    return xs, gradients
+            ps.append(x._p)
+            gradients.append((leaf.made() if g.__class__ is Pending else g)._p)
+    return xs, ps + gradients
 
 
 def count(group: Group) -> Tensor:
