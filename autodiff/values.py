@@ -9,10 +9,10 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import ffi, lib, looked_at, to_lists
+from autodiff.native import Held, ffi, lib, looked_at, to_lists
 from autodiff.node import mode
 
-_unpack, _gc, _buffer = ffi.unpack, ffi.gc, ffi.buffer
+_unpack, _buffer = ffi.unpack, ffi.buffer
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
 _OF_GRAD = (
     "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
@@ -32,6 +32,15 @@ def _learnt() -> list[Any]:
     _numpy = numpy
     _kinds[:] = [numpy.dtype(each) if each else None for each in _TYPESTR]
     return _kinds
+
+
+def _interface(p: Any, kind: Any) -> Any:
+    """What NumPy makes an array of that keeps the descriptor."""
+    at = p.address, bool(lib.ad_readonly(p))
+    shape, steps = (tuple(_unpack(sizes, p.ndim)) for sizes in (p.shape, p.strides))
+    about = {"version": 3, "shape": shape, "typestr": kind.str, "data": at}
+    about["strides"] = tuple([step * kind.itemsize for step in steps])
+    return SimpleNamespace(owner=p, __array_interface__=about)
 
 
 def _flag(x: Valued) -> bool:
@@ -110,20 +119,9 @@ class Valued(Described):
             raise TypeError("Got unsupported ScalarType BFloat16")
         if changes.recorder is not None:
             looked_at()
-        count, steps = p.numel, None
-        if not count:
+        if not p.numel:
             return _numpy.empty(self.shape, kind)
-        if not p.contiguous:
-            size = kind.itemsize
-            steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
-            count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
-        if lib.ad_readonly(p):  # of a buffer, an array could be made writable
-            at = p.address, True
-            about = {"version": 3, "shape": self.shape, "typestr": kind.str, "data": at}
-            about["strides"] = steps
-            return _numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
-        memory = _buffer(_gc(p.data, lambda _: p), count * kind.itemsize)  # keeps the descriptor
-        return _numpy.ndarray(self.shape, kind, memory, 0, steps)
+        return _numpy.asarray(_interface(p, kind) if Held is ffi.CData else p)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()

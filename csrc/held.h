@@ -93,6 +93,47 @@ static PyObject *other_field(PyObject *self, void *name) {
     return found;
 }
 
+/* What NumPy's array interface asks of C, behind a capsule; an array of it keeps the descriptor alive. */
+typedef struct {
+    int two, ndim; /* the first is always 2 */
+    char kind;
+    int itemsize, flags;
+    Py_ssize_t *shape, *strides; /* in bytes */
+    void *data;
+    PyObject *about; /* none */
+    Py_ssize_t sizes[2][8];
+} array_about;
+
+static void free_array_about(PyObject *capsule) { PyMem_Free(PyCapsule_GetPointer(capsule, NULL)); }
+
+static PyObject *array_struct(PyObject *self, void *unused) {
+    static const struct {
+        char kind, itemsize;
+    } kinds[] = {{'b', 1}, {'u', 1}, {'i', 1}, {'i', 2}, {'i', 4},
+                 {'i', 8}, {'f', 2}, {'V', 2}, {'f', 4}, {'f', 8}};
+    enum { ALIGNED = 0x100, IN_ORDER = 0x200, WRITABLE = 0x400 };
+    (void)unused;
+    const ad_tensor *const x = held_by(self);
+    if (!x) return was_freed();
+    array_about *const a = PyMem_Calloc(1, sizeof *a);
+    if (!a) return PyErr_NoMemory();
+    a->two = 2;
+    a->ndim = x->ndim;
+    a->kind = kinds[x->dtype].kind;
+    a->itemsize = kinds[x->dtype].itemsize;
+    a->flags = ALIGNED | IN_ORDER | (ad_readonly(x) ? 0 : WRITABLE);
+    a->data = x->data;
+    a->shape = a->sizes[0];
+    a->strides = a->sizes[1];
+    for (int d = 0; d < x->ndim; d++) {
+        a->shape[d] = (Py_ssize_t)x->shape[d];
+        a->strides[d] = (Py_ssize_t)x->strides[d] * a->itemsize;
+    }
+    PyObject *const capsule = PyCapsule_New(a, NULL, free_array_about);
+    if (!capsule) PyMem_Free(a);
+    return capsule;
+}
+
 #define FIELD(name, which) {#name, held_field, NULL, NULL, (void *)(intptr_t)which}
 #define OTHER(name) {#name, other_field, NULL, NULL, #name}
 static PyGetSetDef held_fields[] = {FIELD(ndim, NDIM),
@@ -116,6 +157,7 @@ static PyGetSetDef held_fields[] = {FIELD(ndim, NDIM),
                                     OTHER(f32),
                                     OTHER(f64),
                                     OTHER(storage),
+                                    {"__array_struct__", array_struct, NULL, NULL, NULL},
                                     {NULL, NULL, NULL, NULL, NULL}};
 static PyType_Slot held_slots[] = {{Py_tp_dealloc, let_held_go},
                                    {Py_tp_getset, held_fields},
