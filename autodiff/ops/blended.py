@@ -163,8 +163,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
         product = _outer(vec1, vec2)
         given = expand(input, product.shape)
         return given.logical_or(product) if beta else product
-    given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
-    return _sum(given, _outer, vec1, vec2, beta, alpha)
+    if not vec1._p.dtype == vec2._p.dtype == input._p.dtype:
+        input, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
+    return _sum(input, _outer, vec1, vec2, beta, alpha)
 
 
 @called("BaddbmmBackward0")

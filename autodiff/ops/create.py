@@ -327,9 +327,11 @@ def arange(
     whole = type(first) is type(last) is type(step) is int
     if not whole:
         bounds = [v.item() if isinstance(v, Tensor) else v for v in bounds]
-        whole = all(isinstance(v, int) for v in bounds)
-        if not all(math.isfinite(v) for v in bounds):
-            raise RuntimeError(f"unsupported range: {bounds[0]} -> {bounds[1]}")
+        whole = True
+        for v in bounds:  # generators take as long as the rest
+            whole = whole and isinstance(v, int)
+            if not math.isfinite(v):
+                raise RuntimeError(f"unsupported range: {bounds[0]} -> {bounds[1]}")
     first, last, by = bounds
     d = dtype or (dtypes.int64 if whole else get_default_dtype())
     if d is dtypes.int64 and not whole:
