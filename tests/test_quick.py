@@ -60,6 +60,9 @@ OPERANDS: dict[str, Callable[[], Any]] = {
     "frozen": frozen,
     "parameter": lambda: ad.nn.Parameter(leaf(2, 2, grad=False)),
     "integers": lambda: ad.arange(4).view(2, 2),
+    "classes": lambda: ad.tensor([1, 0]),
+    "ignored": lambda: ad.tensor([-100, 1]),
+    "no classes": lambda: ad.tensor([1, 7]),
     "bools": lambda: ad.tensor([[True, False], [True, True]]),
     "doubles": lambda: leaf(2, 2, grad=False).double().requires_grad_(),
     "float": lambda: 1.5,
@@ -113,6 +116,14 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "linear": F.linear,
     "biased": lambda x, y: F.linear(x, x, y),
     "where": lambda x, y: ad.where(x > 0, x, y),
+    "where not": lambda x, y: ad.where(x > 0, y, 2.5),
+    "clamp": lambda x, y: ad.clamp(x, -0.25, y),
+    "addcmul": lambda x, y: ad.addcmul(x, x, y, value=2),
+    "norm": lambda x, y: F.batch_norm(x, y, y.abs(), y, y),
+    "nll": F.nll_loss,
+    "nll of each": lambda x, y: F.nll_loss(x, y, reduction="none"),
+    "cross_entropy": F.cross_entropy,
+    "cross_entropy of all": lambda x, y: F.cross_entropy(x, y, reduction="sum"),
 }
 INDEXED: dict[str, Callable[[Any, Any, Any], Any]] = {
     "transpose": lambda x, i, j: x.transpose(i, j),
@@ -283,11 +294,13 @@ def test_what_calls_an_op_goes_with_it() -> None:
 
 def test_nothing_is_kept() -> None:
     x, w, b = leaf(4, 4, grad=False), leaf(4, 4), leaf(4)
+    classes = ad.tensor([3, 0, 1, 1])
 
     def run() -> None:
         y = F.linear(x.T, w, b) @ w.view(4, 4)[0:4]
         z = (y * y + 2.0).exp().relu().sum(0).reshape(2, 2).transpose(0, -1).mean()
-        z.backward()
+        (z + F.cross_entropy(w, classes)).backward()
+        F.cross_entropy(x, classes)
         w.grad = b.grad = None
         for wrong in (lambda: x + leaf(3), lambda: x.view(3, 3), lambda: x @ leaf(3, 3)):
             with pytest.raises(RuntimeError):
@@ -310,6 +323,7 @@ def test_failed_allocations(monkeypatch: pytest.MonkeyPatch) -> None:
     testcapi = pytest.importorskip("_testcapi")
     monkeypatch.setattr(anomaly.lines, "left", 0)  # what remembers them is not native
     x, w, b = leaf(3, 3, grad=False), leaf(3, 3), leaf(3)
+    classes = ad.tensor([2, 0, 1])
     calls = [
         lambda: x + 2.0,
         lambda: w * w,
@@ -321,6 +335,7 @@ def test_failed_allocations(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: w.sum(),
         lambda: w.sum(0),
         lambda: w @ x,
+        lambda: F.cross_entropy(w, classes),
     ]
     for call in calls:
         for _ in range(3):
