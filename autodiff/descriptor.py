@@ -91,7 +91,9 @@ class Described(TensorMethods):
             return self.shape
         p = self._p
         n = p.ndim
-        return p.shape[dim if type(dim) is int and 0 <= dim < n else present_dim(dim, n)]
+        if type(dim) is int and -n <= dim < n:
+            return p.shape[dim if dim >= 0 else dim + n]
+        return p.shape[present_dim(dim, n)]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or that of one dimension.

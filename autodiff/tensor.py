@@ -167,7 +167,7 @@ class Tensor(Valued):
         >>> x.is_leaf, (2 * x).is_leaf
         (True, False)
         """
-        node = live_node(self)
+        node = self._node if self._base is None else live_node(self)
         return node is None or node is self._acc
 
     @property
@@ -206,7 +206,7 @@ class Tensor(Valued):
         tensor([3., 3.])
         """
         leaf = self._acc
-        if leaf is None and (leaf := self._asked()) is None:
+        if leaf is None and (changes.recorder is None or (leaf := self._asked()) is None):
             if self.requires_grad:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None
