@@ -329,9 +329,10 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> ad.zeros(2).unsqueeze(0).shape
     torch.Size([1, 2])
     """
-    y: Tensor | None = _unsqueeze_at_once(input, dim) if type(dim) is int else None
-    if y is not None:
-        return y
+    if type(dim) is int:
+        y: Tensor | None = _unsqueeze_at_once(input, dim if dim >= 0 else dim + input._p.ndim + 1)
+        if y is not None:
+            return y
     n = input._p.ndim + 1
     if n > MAX_DIMS:
         _check_room("unsqueeze", n)
@@ -347,8 +348,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     q = input._p
     if start_dim == 0 and end_dim == -1 and q.ndim > 1:
         sizes = [q.numel]
-        p = lib.ad_view(q, 1, sizes)
-        return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
+        y: Tensor | None = _view_at_once(input, sizes)
+        return reshape(input, sizes) if y is None else y
     sizes = list(input.shape)
     n = len(sizes)
     start, end = dim_index(start_dim, n), dim_index(end_dim, n)
@@ -359,8 +360,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     sizes[start : end + 1] = [math.prod(sizes[start : end + 1])]
-    p = lib.ad_view(q, len(sizes), sizes)
-    return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
+    y = _view_at_once(input, sizes)
+    return reshape(input, sizes) if y is None else y
 
 
 # ---- copies that keep the elements ----
