@@ -26,9 +26,9 @@ def _count_uses(roots: Sequence[Node]) -> tuple[dict[Node, int], set[Node]]:
     if len(uses) < len(roots):
         uses = Counter(roots)
         several = {root for root, n in uses.items() if n > 1}
-    stack = list(uses)
-    while stack:
-        for edge in stack.pop().edges:
+    reached = list(uses)
+    for node in reached:  # which grows
+        for edge in node.edges:
             if edge is None:
                 continue
             if edge in uses:
@@ -37,7 +37,7 @@ def _count_uses(roots: Sequence[Node]) -> tuple[dict[Node, int], set[Node]]:
             else:
                 uses[edge] = 1
                 if type(edge) is not AccumulateGrad:  # faster than `edge.edges` of many types
-                    stack.append(edge)
+                    reached.append(edge)
     return uses, several
 
 
