@@ -169,16 +169,20 @@ static int check(const ad_tensor *x, int dim, const ad_tensor *index) {
     return AD_OK;
 }
 
-static int run_gather(const ad_call *c) {
+int ad_take_along(const ad_tensor *x, int dim, const ad_tensor *index, char *values) {
     static run_fn *const take[] = {
         [1] = take_uint8_t, [2] = take_int16_t, [4] = take_int32_t, [8] = take_int64_t};
-    const ad_tensor *x = ad_in(c, 0);
     lines l;
+    plan(&l, x, dim, index, values);
+    l.strips = (l.cols + STRIP - 1) / STRIP; /* also along the dimension: nothing is added */
+    return each_line(&l, take[ad_itemsize[x->dtype]]);
+}
+
+static int run_gather(const ad_call *c) {
     ad_tensor *made;
     const ad_tensor *in_order = ad_packed(ad_in(c, 1), AD_int64, &made);
     if (!in_order) return AD_NO_MEMORY;
-    plan(&l, x, *(const int *)c->numbers, in_order, ad_out(c, 0)->data);
-    const int status = each_line(&l, take[ad_itemsize[x->dtype]]);
+    const int status = ad_take_along(ad_in(c, 0), *(const int *)c->numbers, in_order, ad_out(c, 0)->data);
     ad_free(made);
     return status;
 }

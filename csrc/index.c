@@ -201,19 +201,27 @@ static void get_rows(row_moves *m) {
     ad_parallel_for(items, m->row.contiguous && m->row.numel > 1 ? numel / 4 : numel, get_item, m);
 }
 
+/* Elements of a vector go there at once. False if an index is below 0, or wrong. */
+static bool get_of_vector(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index) {
+    if (x->ndim != 1 || !index->contiguous || !y->numel) return false;
+    ad_tensor line = *index;
+    line.ndim = 1, line.shape[0] = line.numel, line.strides[0] = 1;
+    return !ad_take_along(x, 0, &line, y->data);
+}
+
 static int run_index_get(const ad_call *c) {
     const int first = *(const int *)c->numbers, n = c->n_in - 1;
     const ad_tensor *x = ad_in(c, 0), *const *index = c->x + 2;
     row_moves m = {.into = false};
     plan_rows(&m, x, first, n, index[0]->numel);
-    const bool let_go = ad_let_go(m.count * n);
-    int64_t *offsets = row_offsets(x, first, n, index);
+    const bool let_go = ad_let_go(m.count * n), done = get_of_vector(ad_out(c, 0), x, index[0]);
+    int64_t *offsets = done ? NULL : row_offsets(x, first, n, index);
     m.offsets = offsets;
     m.rows = ad_out(c, 0)->data;
     if (offsets && ad_out(c, 0)->numel) get_rows(&m);
     ad_dealloc(offsets);
     ad_take_back(let_go);
-    return offsets ? AD_OK : ad_error(NULL);
+    return done || offsets ? AD_OK : ad_error(NULL);
 }
 
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index) {

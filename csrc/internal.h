@@ -160,6 +160,7 @@ bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b);   /* byte ranges of
 void ad_swap_dims(ad_tensor *x, int a, int b); /* in a descriptor in the making */
 
 /* ---- index.c ---- */
+int ad_take_along(const ad_tensor *x, int dim, const ad_tensor *index, char *values); /* of a packed index */
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index); /* y = x[index], into y */
 
 /* ---- copy.c ---- */
