@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.native import ffi, lib
@@ -233,6 +235,9 @@ INTEGER_LAWS: dict[str, Callable[..., int]] = {
 }
 
 
+DIVISIONS = ("floordiv", "truncdiv", "remainder", "fmod")
+
+
 @pytest.mark.parametrize("name", INTEGER_LAWS)
 def test_integers_agree_with_python(name: str) -> None:
     row = row_of(name, "i64")
@@ -240,8 +245,24 @@ def test_integers_agree_with_python(name: str) -> None:
     got, status = run(lib.ad_pw_kernel, row, operands, len(operands[0]))
     for y, arguments in zip(got, zip(*operands, strict=True), strict=True):
         assert y == INTEGER_LAWS[name](*arguments), arguments
-    divides = name in ("floordiv", "truncdiv", "remainder", "fmod")
-    assert status == (ZERO_DIV if divides else OK)
+    assert status == (ZERO_DIV if name in DIVISIONS else OK)
+
+
+INT64 = st.integers(I64_MIN, -I64_MIN - 1)
+NEAR_TWOS = st.builds(lambda k, by, sign: wrapped(sign * (1 << k) + by), st.integers(0, 63),
+        st.integers(-1, 1), st.sampled_from([1, -1]))  # fmt: skip
+
+
+@given(st.sampled_from(DIVISIONS), INT64 | NEAR_TWOS, st.lists(INT64 | NEAR_TWOS), st.data())
+def test_many_are_divided_by_one_number(
+    name: str, by: int, given: list[int], data: st.DataObject
+) -> None:
+    near = st.builds(lambda k, off: wrapped(k * by + off), INT64, st.integers(-1, 1))
+    a = [I64_MIN, -I64_MIN - 1, *given, *data.draw(st.lists(near, min_size=32))]
+    operands = [buffer(2, a), buffer(2, [by] * len(a))]
+    got, status = run(lib.ad_pw_kernel, row_of(name, "i64"), operands, len(a))
+    assert list(got) == [INTEGER_LAWS[name](x, by) for x in a]
+    assert status == (OK if by else ZERO_DIV)
 
 
 def test_division_by_zero_is_told_once() -> None:

@@ -36,28 +36,6 @@ AD_SIMD int64_t i64_sign(int64_t a) { return (a > 0) - (a < 0); }
 AD_SIMD int64_t i64_minimum(int64_t a, int64_t b) { return a < b ? a : b; }
 AD_SIMD int64_t i64_maximum(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* The processor traps on a division by 0 and on that of the smallest number by -1. */
-AD_SIMD bool i64_is_rare_divisor(int64_t b) {
-    if (b == 0) ad_zero_div = 1;
-    return b == 0 || b == -1;
-}
-AD_SIMD int64_t i64_truncdiv(int64_t a, int64_t b) {
-    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return b ? i64_neg(a) : 0;
-    return a / b;
-}
-AD_SIMD int64_t i64_fmod(int64_t a, int64_t b) {
-    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return 0;
-    return a % b;
-}
-AD_SIMD int64_t i64_floordiv(int64_t a, int64_t b) {
-    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return b ? i64_neg(a) : 0;
-    int64_t q = a / b, r = a - q * b;
-    return q - (r != 0 && (r ^ b) < 0);
-}
-AD_SIMD int64_t i64_remainder(int64_t a, int64_t b) {
-    int64_t r = i64_fmod(a, b);
-    return r != 0 && (r ^ b) < 0 ? r + b : r;
-}
 /* Of negative powers only those of 1 and -1 are integers; the others give 0. */
 AD_SIMD int64_t i64_pow(int64_t a, int64_t b) {
     if (b < 0) return a == 1 ? 1 : a == -1 ? 1 - 2 * (b & 1) : 0;
@@ -80,6 +58,8 @@ AD_SIMD int64_t i64_gcd(int64_t a, int64_t b) {
         y = apart;
     }
 }
+
+#include "divide.h"
 
 AD_SIMD int64_t i64_lt(int64_t a, int64_t b) { return a < b; }
 AD_SIMD int64_t i64_le(int64_t a, int64_t b) { return a <= b; }
@@ -201,6 +181,10 @@ static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y, 
 #define AD_POW(name, arity, F, D, I)                                                                         \
     KERNEL_f32_##F(name, arity, i = pow_in_step(n, d, x, y, past);) KERNEL_f64_##D(name, arity, )            \
         KERNEL_i64_##I(name, arity)
+#define AD_DIVIDES(name, arity, F, D, I)                                                                     \
+    BY_ONE(name)                                                                                             \
+    KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, )                                              \
+        KERNEL(name, i64, int64_t, vi, VI_W, 2, i = name##_by_one(n, d, x, y);)
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
