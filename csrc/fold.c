@@ -16,7 +16,7 @@ enum {
     CHUNK = AD_REDUCE_CHUNK,
     TILE = 128,               /* result elements worked on together, */
     WIDE = 1024,              /* and across rows, long pieces of which follow one another in memory */
-    LOADED = 64,              /* columns of that many rows loaded together */
+    LOADED = 256,             /* columns whose rows are loaded */
     FAR = 256,                /* elements of a row that is read alone, where that is faster, */
     FAR_BYTES = 1 << 20,      /* and bytes that no core has beside it */
     ROWS = 4,                 /* chunks that are made together of steps */
@@ -126,28 +126,32 @@ static void join_lanes(const reduction *r, int64_t tile, char *lanes, char *out)
 
 static bool are_few(const reduction *r, int64_t rows) { return rows <= AD_LANE_BYTES / r->size; }
 
+/* Rows that are `apart` in the sequences. */
 static void load_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t rows,
-                      char *buffer) {
+                      int64_t apart, char *buffer) {
     const int64_t step = r->kept.strides[r->kept.ndim - 1], size = ad_itemsize[r->x->dtype];
     for (int64_t j = 0; j < rows; j++)
-        load(r, tile, buffer + j * tile * r->size, base + ad_walk_offset(&r->folded, start + j) * size, step);
+        load(r, tile, buffer + j * tile * r->size,
+             base + ad_walk_offset(&r->folded, start + j * apart) * size, step);
 }
 
-/* Columns that are not as the kernels take them: loaded in groups of rows. */
+/* Columns that are not as the kernels take them: what a lane folds is loaded and stays near. */
 static void chunk_of_loaded(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
                             char *lanes, char *out) {
-    _Alignas(64) char buffer[AD_LANE_STEPS * AD_LANE_BYTES * LOADED];
-    int64_t group = AD_LANE_STEPS * AD_LANE_BYTES / r->size;
+    _Alignas(64) char buffer[AD_LANE_BYTES * LOADED];
+    const int64_t all = AD_LANE_BYTES / r->size;
     if (are_few(r, n)) {
-        load_rows(r, base, tile, start, n, buffer);
+        load_rows(r, base, tile, start, n, 1, buffer);
         r->kernels->few(n, tile, buffer, tile, out);
         return;
     }
-    for (int64_t i = 0; i < n; i += group) {
-        int64_t rows = ad_least(group, n - i);
-        load_rows(r, base, tile, start + i, rows, buffer);
-        r->kernels->columns(rows, tile, buffer, tile, lanes, i == 0);
-    }
+    for (int64_t i = 0; i < n; i += AD_LANE_STEPS * all)
+        for (int64_t l = 0; l < all; l++) {
+            const int64_t left = n - i - l,
+                          rows = left > 0 ? ad_least((left - 1) / all + 1, AD_LANE_STEPS) : 0;
+            load_rows(r, base, tile, start + i + l, rows, all, buffer);
+            r->kernels->lane(rows, tile, buffer, tile, lanes + l * tile * r->size, i == 0);
+        }
     join_lanes(r, tile, lanes, out);
 }
 
@@ -166,10 +170,8 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
         join_lanes(r, tile, lanes, out);
         return;
     }
-    /* As many columns as the buffer has room for. */
-    int64_t width = n <= AD_LANE_STEPS * LOADED / TILE * AD_LANE_BYTES / r->size ? TILE : LOADED;
-    for (int64_t c = 0; c < tile; c += width)
-        chunk_of_loaded(r, base + c * step * ad_itemsize[r->x->dtype], ad_least(width, tile - c), start, n,
+    for (int64_t c = 0; c < tile; c += LOADED)
+        chunk_of_loaded(r, base + c * step * ad_itemsize[r->x->dtype], ad_least(LOADED, tile - c), start, n,
                         lanes, out + c * r->size);
 }
 

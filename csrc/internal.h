@@ -308,11 +308,13 @@ typedef struct {
      * unless each is read alone.
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
      * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
+     * lane: `rows` rows, if there are any, into one lane of each column;
      * few: what the columns of at most as many rows as there are lanes amount to;
      * combine: dst[i] = a[i] folded with b[i];
      * neighbours: n parts, which are overwritten, to one, as the tree over chunks joins them. */
     void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out, bool alone);
     void (*columns)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, bool first);
+    void (*lane)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lane, bool first);
     void (*few)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out);
     void (*combine)(int64_t n, void *dst, const void *a, const void *b);
     void (*neighbours)(int64_t n, void *parts, void *out);

@@ -122,7 +122,32 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
-/* Folds k rows of x, at least one, `step` apart, by fours, and those into one lane of every column. A fresh
+#ifdef EXACT
+/* Row after row, as the compiler has vectors of columns then. */
+AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x, int64_t step, T *lane,
+                                  bool fresh) {
+    int64_t r = 0;
+    for (int64_t c = 0; fresh && c < cols; c++) lane[c] = NAME(identity)(fold);
+    for (; k - r >= AD_LANE_STEPS; r += AD_LANE_STEPS, x += AD_LANE_STEPS * step)
+        AD_INDEPENDENT for (int64_t c = 0; c < cols; c++) {
+            T all = lane[c];
+            AD_UNROLL for (int64_t i = 0; i < AD_LANE_STEPS; i++) all =
+                NAME(fold)(fold, all, x[i * step + c]);
+            lane[c] = all;
+        }
+    for (; r < k; r++, x += step)
+        AD_INDEPENDENT for (int64_t c = 0; c < cols; c++) lane[c] = NAME(fold)(fold, lane[c], x[c]);
+}
+AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
+                           bool first) {
+    for (int64_t i = cols; first && i < NAME(LANES) * cols; i++) lanes[i] = NAME(identity)(fold);
+    NAME(fold_rows_into)(fold, rows, cols, x, stride, lanes, first);
+}
+AD_SIMD void NAME(few)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *out) {
+    NAME(fold_rows_into)(fold, rows, cols, x, stride, out, true);
+}
+#else
+/* Folds k rows of x, `step` apart, by fours, and those into one lane of every column. A fresh
  * lane holds the identity: it is read from `held` as the others are from the lane, so that there is one loop.
  */
 AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x, int64_t step, T *lane,
@@ -190,6 +215,8 @@ AD_SIMD void NAME(few)(int fold, int64_t rows, int64_t cols, const T *x, int64_t
         NAME(store_some)(out + c, lane[0], n);
     }
 }
+
+#endif
 
 /* ---- elementwise ---- */
 
@@ -298,6 +325,10 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
     static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
                                      bool first) {                                                           \
         NAME(columns)(AD_FOLD_##name, rows, cols, x, stride, lanes, first);                                  \
+    }                                                                                                        \
+    static void NAME(lane_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lane,     \
+                                  bool first) {                                                              \
+        NAME(fold_rows_into)(AD_FOLD_##name, rows, cols, x, stride, lane, first);                            \
     }                                                                                                        \
     static void NAME(few_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out) {     \
         NAME(few)(AD_FOLD_##name, rows, cols, x, stride, out);                                               \
