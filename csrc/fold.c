@@ -88,17 +88,25 @@ const char *ad_sequence(const reduction *r, const char *base, int64_t start, int
 
 /* ---- one chunk of a tile of results ---- */
 
+static bool is_line(const reduction *r) { return r->folded.ndim == 1 && r->folded.strides[0] == 1; }
+
+/* How many whole chunks follow one another in memory from `start` on. */
+static int64_t chunks_at(const reduction *r, int64_t start) {
+    const ad_walk *w = &r->folded;
+    const int64_t run = w->shape[w->ndim - 1];
+    if (w->strides[w->ndim - 1] != 1 || (w->ndim > 1 && run % CHUNK)) return 0;
+    return (run - start % run) / CHUNK;
+}
+
 /* Rows that are not as the kernels take them; apart, as a small reduction would feel the room they take. */
 __attribute__((noinline)) static void rows_of_loaded(const reduction *r, const char *base, int64_t tile,
-                                                     int64_t start, int64_t n, char *out) {
+                                                     int64_t step, int64_t start, int64_t n, char *out) {
     _Alignas(64) char buffer[ROWS * CHUNK * 8];
-    const int64_t step = r->kept.strides[r->kept.ndim - 1];
     const int64_t bytes = step * ad_itemsize[r->x->dtype];
-    const bool whole =
-        r->folded.ndim == 1 && r->folded.strides[0] == 1 && step == n; /* one after the other */
+    const bool whole = start == 0 && step == n && (chunks_at(r, 0) || is_line(r)); /* one after the other */
     for (int64_t i = 0, rows; i < tile; i += rows) {
         const char *src = base + i * bytes, *first = buffer;
-        rows = r->step ? ad_least(ROWS * CHUNK / n, tile - i) : 1;
+        rows = r->direct ? 1 : ad_least(ROWS * CHUNK / n, tile - i);
         if (rows > 1 && whole)
             load(r, rows * n, buffer, src, 1);
         else
@@ -113,7 +121,7 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
     if (ad_is_run(r))
         ad_fold_rows(r, tile, n, base + start * r->size, r->kept.strides[r->kept.ndim - 1], out);
     else
-        rows_of_loaded(r, base, tile, start, n, out);
+        rows_of_loaded(r, base, tile, r->kept.strides[r->kept.ndim - 1], start, n, out);
 }
 
 /* Joins the lanes of each column. */
@@ -182,21 +190,29 @@ static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64
 
 /* ---- one item of parallel work: one block of the sequences of one tile ---- */
 
-/* A block of one unbroken sequence: its chunks as the rows of a matrix. */
-static void fold_run(const reduction *r, const char *x, int64_t n, char *out) {
+/* A block of one sequence: its chunks as the rows of a matrix, where they are one. */
+static void fold_run(const reduction *r, const char *base, int64_t start, int64_t end, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
-    const int64_t whole = n / CHUNK, left = n % CHUNK;
-    if (whole) ad_fold_rows(r, whole, CHUNK, x, CHUNK, parts);
-    if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size, false);
-    r->kernels->neighbours(whole + (left > 0), parts, out);
+    char *part = parts;
+    for (int64_t rows; start < end; start += rows * CHUNK, part += rows * r->size) {
+        rows = ad_least(chunks_at(r, start), (end - start) / CHUNK);
+        const char *x = base + ad_walk_offset(&r->folded, start) * ad_itemsize[r->x->dtype];
+        if (rows && r->direct)
+            ad_fold_rows(r, rows, CHUNK, x, CHUNK, part);
+        else if (rows)
+            rows_of_loaded(r, x, rows, CHUNK, 0, CHUNK, part);
+        else
+            rows = 1, chunk_by_rows(r, base, 1, start, ad_least(CHUNK, end - start), part);
+    }
+    r->kernels->neighbours((part - parts) / r->size, parts, out);
 }
 
 /* A block of the sequences of n results, from `start`. */
 static void fold_block(const reduction *r, const char *base, int64_t n, int64_t start, char *out) {
     int64_t end = ad_least(start + r->block, r->length);
     _Alignas(64) char part[WIDE * 8], levels[BLOCK_LEVELS * 8];
-    if (n == 1 && ad_is_run(r)) {
-        fold_run(r, base + start * r->size, end - start, out);
+    if (n == 1 && !r->by_columns) {
+        fold_run(r, base, start, end, out);
         return;
     }
     cascade c = {0, levels};

@@ -32,6 +32,7 @@ from native_tensors import (
     wrap,
 )
 
+import autodiff as ad
 from autodiff.native import lib
 
 CHUNK = 1024
@@ -218,6 +219,34 @@ def test_every_path_gives_the_same_bits(kind: str, length: int, dtype: str) -> N
             assert values_of(reduce(kind, columns, [0], False, dtype)) == expected * cols
         rows = owned(lib.ad_contiguous(owned(lib.ad_transpose(packed, 0, 1)), packed.dtype))
         assert values_of(reduce(kind, rows, [1], False, dtype)) == expected * cols
+
+
+VIEWS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "windows": lambda x: x.unfold(0, 2048, 1024),
+    "windows of a chunk": lambda x: x.unfold(0, 1024, 512),
+    "short windows": lambda x: x.unfold(0, 10, 5),
+    "repeated": lambda x: x.expand(3, 24_000),
+    "cut": lambda x: x.view(20, 1200)[:, :1024],
+    "inner and outer": lambda x: x.view(3, 4, 2000)[:, :, :1024].transpose(0, 1),
+    "turned": lambda x: x.view(20, 1200).T,
+    "every other": lambda x: x.view(20, 1200)[:, ::2],
+    "few": lambda x: x.view(12, 2000)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_give_the_bits_of_their_copies(name: str, dtype: str) -> None:
+    draw = random.Random(name)
+    numbers = [draw.choice([0, 1, 3, 7, 100]) * draw.random() for _ in range(24_000)]
+    x = ad.tensor(numbers).to(getattr(ad, dtype))
+    if dtype.startswith("f"):
+        x[5000] = math.nan
+    view = VIEWS[name](x)
+    for kind in ("sum", "nansum", "amax", "any"):
+        for dims in [(), *((d,) for d in range(view.ndim)), (0, view.ndim - 1)]:
+            results = [getattr(y, kind)(dims) for y in (view, view.contiguous())]
+            assert ad.equal(*(y.nan_to_num(-1.0) for y in results)), (kind, dims)
 
 
 @pytest.mark.parametrize("shape", [(70000,), (9000, 40), (40, 9000), (3, 5000, 7)])
