@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from autodiff.expr import Expr, build, differentiate, expanded, rebuild, topological, with_args
 from autodiff.named import NamedTuple
+from autodiff.ops.factors import rewritten
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 # What takes longer than to store a number and load it again.
@@ -50,29 +50,9 @@ def with_slopes(root: Expr, n: int, wanted: int) -> tuple[Derived, dict[int, Exp
         [d for i in slow if (d := cotangents[i]) is not None],
         lambda node, args: one if node is g else with_args(node, args),
     )
-    kept = dict(zip(slow, _contracted(slopes, root), strict=True))
+    kept = dict(zip(slow, rewritten(slopes, root), strict=True))
     derived = [build("mul", g, kept[i]) if i in kept else d for i, d in enumerate(cotangents)]
     return _arranged(derived, g, n), kept
-
-
-def _contracted(slopes: Sequence[Expr], root: Expr) -> list[Expr]:
-    """The same with products that are added to something once, rounded with the sum."""
-    users = [arg for e in topological([*slopes, root]) for arg in e.args]
-    uses = Counter(map(id, [*users, *slopes, root]))
-
-    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
-        if node.op == "add":
-            for old, new, rest in zip(node.args, args, args[::-1], strict=True):
-                if new.op == "mul" and uses[id(old)] == 1 and not any(map(_is_one, new.args)):
-                    return Expr("fma", (*new.args, rest))
-        return with_args(node, args)
-
-    given = {id(e) for e in topological([root])}
-    return rebuild(slopes, lambda e, args: e if id(e) in given else change(e, args))
-
-
-def _is_one(e: Expr) -> bool:
-    return e.op == "ones_like"
 
 
 def _slow(roots: Sequence[Expr]) -> int:

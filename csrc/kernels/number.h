@@ -7,10 +7,11 @@
 #define AD_BY_NUMBER                                                                                         \
     AD_EITHER(add, 2) AD_EITHER(sub, 2) AD_EITHER(mul, 2) AD_EITHER(div, 2)                                  \
     AD_EITHER(minimum, 2) AD_EITHER(maximum, 2) AD_EITHER(keep_le, 3) AD_EITHER(drop_le, 3)                  \
-    AD_NUMBER(keep_within, 3, 2) AD_NUMBER(drop_within, 3, 2) AD_NUMBER(replace_le, 3, 6)                      \
+    AD_NUMBER(keep_within, 3, 2) AD_NUMBER(drop_within, 3, 2) AD_NUMBER(replace_le, 3, 6)                    \
     AD_NUMBER(lerp, 3, 4) AD_NUMBER(softshrink, 2, 2) AD_NUMBER(nan_to_largest, 3, 6)                        \
     AD_NUMBER(smooth_l1_loss, 3, 4) AD_NUMBER(huber_loss, 3, 4) AD_NUMBER(bounded_error, 3, 4)               \
-    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)               \
+    AD_NUMBER(sloped, 3, 4) AD_NUMBER(limited, 3, 6)                                                         \
+    AD_NUMBER(fma, 3, 2) AD_NUMBER(fma, 3, 4) AD_NUMBER(fma, 3, 6)                                           \
     AD_PAIR(add_add, 2) AD_PAIR(add_mul, 2) AD_PAIR(sub_mul, 1) AD_PAIR(sub_mul, 2) AD_PAIR(sub_mul, 4)      \
     AD_PAIR(sub_mul, 6) AD_PAIR(mul_add, 2) AD_PAIR(mul_add, 4) AD_PAIR(mul_add, 6) AD_PAIR(mul_mul, 2)      \
     AD_PAIR(mul_mul, 4) AD_PAIR(mul_from, 4)

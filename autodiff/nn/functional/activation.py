@@ -257,7 +257,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         op = activations.gelu_tanh
     else:
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return _activate(op, input, ())
+    return op.call(input) if type(input) in TENSOR_TYPES else _activate(op, input, ())
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -266,7 +266,9 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.silu(ad.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
-    return _activate(activations.silu, input, (), inplace)
+    if inplace or type(input) not in TENSOR_TYPES:
+        return _activate(activations.silu, input, (), inplace)
+    return activations.silu.call(input)
 
 
 # ---- with slopes that are learned or drawn ----
