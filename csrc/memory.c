@@ -73,10 +73,10 @@ static int size_class(size_t *size) {
 static block *system_alloc(size_t size) {
     void *p = NULL;
     /* blocks of pages begin alike in theirs: see ad_slot_bytes in loop.h */
-    const size_t alignment = size >= 2 * HUGE_PAGE ? HUGE_PAGE : size >= 4 * AD_PAGE ? AD_PAGE : 64;
+    const size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : size >= 4 * AD_PAGE ? AD_PAGE : 64;
     if (posix_memalign(&p, alignment, size)) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (size >= 2 * HUGE_PAGE) madvise(p, size, MADV_HUGEPAGE);
+    if (size >= HUGE_PAGE) madvise(p, size, MADV_HUGEPAGE);
 #endif
     return p;
 }
