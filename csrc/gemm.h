@@ -24,11 +24,12 @@ typedef struct {
     void *c;
     int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
-    bool accumulate;   /* go on from what C holds */
-    const void *ahead; /* of a tile that looks ahead: where a line of memory that is read soon begins, */
-    int64_t ahead_row; /* how far it is to the next such one, */
-    int64_t seldom;    /* and which bits of k, counted from the end, are 0 where it looks */
-    void *copy;        /* where a tile that copies its A or its B puts it: those of each k side by side */
+    bool accumulate;     /* go on from what C holds */
+    const void *ahead;   /* of a tile that looks ahead: where a line of memory that is read soon begins, */
+    int64_t ahead_apart; /* how far from it there is another, or 0, */
+    int64_t ahead_row;   /* how far it is to the next such ones, */
+    int64_t seldom;      /* and which bits of k, counted from the end, are 0 where it looks */
+    void *copy;          /* where a tile that copies its A or its B puts it: those of each k side by side */
     const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
     const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;

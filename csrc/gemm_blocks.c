@@ -51,6 +51,8 @@ typedef struct {
     const char *a, *b;
     char *c;
     char *packed_a, *packed_b;   /* NULL where the operand is read in place */
+    bool packs_rows;             /* panels of A, each as it is first met, as tasks run one after the other; */
+    int64_t ready;               /* else they are packed before. How many are */
     bool copies;                 /* panels of A */
     bool fetches;                /* C, which is one of a batch, or read and does not stay in L2 */
     bool by_tiles;               /* the first tiles of panels of B pack them */
@@ -63,7 +65,7 @@ typedef struct {
 
 /* The panels of rows [i0, i1) and of columns [j0, j1), and where those of B lie. */
 typedef struct {
-    const block *b;
+    block *b;
     int64_t i0, i1, j0, j1;
     char *packed_b; /* this task's */
     char *copy;     /* where the first tile of a row of panels copies A's to, and others read it, or NULL */
@@ -96,6 +98,7 @@ static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     if (turn < 0 || turn >= each * lines) return false;
     const int64_t k = turn % each * (tile->k / each);
     tile->ahead = b->b + (start(&b->cols, next) + turn / each * line + k * row) * b->g->size;
+    tile->ahead_apart = 0;
     tile->ahead_row = row;
     tile->seldom = each - 1;
     return true;
@@ -111,7 +114,9 @@ static upcoming look_up(const task *t, int64_t i) {
     const bool batched = g->a_next || g->b_next, large = b->rows.n * k * g->size > NEAR_A;
     upcoming u = {.steps = tiles * k};
     if (b->by_tiles || tiles < 1) return u;
-    if (b->packed_a && large)
+    const bool meets = next >= b->ready; /* and packs it, when some tiles have fetched its rows */
+    if (meets) u.steps -= g->kernels->rows / 2 * k;
+    if (b->packed_a && (large || meets))
         expect(&u, 1, b->packed_a + start(&b->rows, next) * k * g->size,
                extent(&b->rows, next) * k * g->size);
     if (b->packed_a || g->k != k || (t->j0 > 0 && !b->places)) return u;
@@ -122,6 +127,19 @@ static upcoming look_up(const task *t, int64_t i) {
     if ((batched || large) && (end < g->m || g->a_next == g->m * k) && g->a.col == 1 && g->a.row == k)
         expect(&u, 1, b->a + end * k * g->size, rows * k * g->size);
     return u;
+}
+
+/* Of the panel of A that is packed next, two rows come to L2 with a tile. */
+static bool look_at_rows(const task *t, int64_t i, int64_t j, ad_tile *tile) {
+    const block *b = t->b;
+    const ad_product *g = b->g;
+    const int64_t row = 2 * (j - t->j0), line = AD_LINE / g->size;
+    if (!b->packed_a || i + 1 < b->ready || i + 1 >= t->i1 || row >= g->kernels->rows) return false;
+    tile->ahead = b->a + (start(&b->rows, i + 1) + row) * g->a.row * g->size;
+    tile->ahead_apart = g->a.row;
+    tile->ahead_row = line;
+    tile->seldom = line - 1;
+    return true;
 }
 
 /* Where a tile reads B, and how it is made. */
@@ -141,7 +159,8 @@ static ad_tile_fn *lay_out(const task *t, int64_t i, int64_t j, ad_tile *tile, c
     }
     if (t->copy && rows == g->kernels->rows && j == t->j0) return g->kernels->copying;
     const bool full = rows == g->kernels->rows && tile->cols == tile_width(g);
-    const bool looks = full && (look_ahead(t, i, j, tile) || look_on(u, tile, g->size));
+    const bool looks =
+        full && (look_ahead(t, i, j, tile) || look_at_rows(t, i, j, tile) || look_on(u, tile, g->size));
     return looks ? g->kernels->looking : tile_of(g, rows, tile->cols);
 }
 
@@ -172,9 +191,30 @@ static int64_t run_alike(const task *t, int64_t j, ad_tile tile, ad_tile_fn *run
     return j;
 }
 
+/* The panels [first, end) of an operand: a few k at a time, so that memory is read in order, or, where those
+ * of a lane lie along it, all. */
+static void pack_panels(const block *b, const cuts *panels, int64_t first, int64_t end, const char *from,
+                        int64_t lane, int64_t step, char *packed) {
+    const int64_t size = b->g->size, k = b->tile.k, depth = step == 1 ? most(k, 1) : PACK_DEPTH;
+    const int64_t origin = start(panels, first);
+    for (int64_t p = 0; p < k; p += depth) {
+        for (int64_t j = first; j < end; j++) {
+            const int64_t at = start(panels, j), lanes = extent(panels, j);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
+                                lane, step, packed + ((at - origin) * k + p * lanes) * size);
+        }
+    }
+}
+
+static void pack_a(const block *b, int64_t first, int64_t end) {
+    const ad_matrix *x = &b->g->a;
+    pack_panels(b, &b->rows, first, end, b->a, x->row, x->col,
+                b->packed_a + start(&b->rows, first) * b->tile.k * b->g->size);
+}
+
 /* The tiles of a panel of A, along C's rows, in the order of memory. */
 static void run_panel(const task *t, int64_t i) {
-    const block *b = t->b;
+    block *b = t->b;
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), size = g->size;
     const bool plain = !b->fetches && !b->by_tiles;
@@ -182,6 +222,7 @@ static void run_panel(const task *t, int64_t i) {
     ad_tile tile = b->tile;
     const char *a = b->a + at * tile.a_row * size;
     if (b->packed_a) {
+        if (i >= b->ready) pack_a(b, i, ++b->ready);
         a = b->packed_a + at * tile.k * size;
         tile.a_row = 1;
         tile.a_col = rows;
@@ -210,21 +251,6 @@ static void run_panel(const task *t, int64_t i) {
 
 static void run_panels(const task *t) {
     for (int64_t i = t->i0; i < t->i1; i++) run_panel(t, i);
-}
-
-/* The panels [first, end) of an operand: a few k at a time, so that memory is read in order, or, where those
- * of a lane lie along it, all. */
-static void pack_panels(const block *b, const cuts *panels, int64_t first, int64_t end, const char *from,
-                        int64_t lane, int64_t step, char *packed) {
-    const int64_t size = b->g->size, k = b->tile.k, depth = step == 1 ? most(k, 1) : PACK_DEPTH;
-    const int64_t origin = start(panels, first);
-    for (int64_t p = 0; p < k; p += depth) {
-        for (int64_t j = first; j < end; j++) {
-            const int64_t at = start(panels, j), lanes = extent(panels, j);
-            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
-                                lane, step, packed + ((at - origin) * k + p * lanes) * size);
-        }
-    }
 }
 
 static void pack_b(const task *t, int64_t first, int64_t end) {
@@ -293,9 +319,7 @@ static void run_block(block *b) {
 static void pack_rows(void *context, int64_t task) {
     const block *b = context;
     const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
-    const int64_t end = ad_least(i + each, b->rows.count);
-    pack_panels(b, &b->rows, i, end, b->a, b->g->a.row, b->g->a.col,
-                b->packed_a + start(&b->rows, i) * b->tile.k * b->g->size);
+    pack_a(b, i, ad_least(i + each, b->rows.count));
 }
 
 /* The blocks that begin at element p of k. */
@@ -307,7 +331,9 @@ static void run_rows(block *b, int64_t p) {
         b->rows = cut(m, g->kernels->rows, min_rows(g));
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
         b->c = g->c + at * g->c_row * g->size;
-        if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
+        b->ready = b->packs_rows ? 0 : b->rows.count;
+        if (b->packed_a && !b->packs_rows)
+            ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
         run_block(b);
     }
 }
@@ -376,6 +402,7 @@ int ad_gemm_blocks(const ad_product *g) {
     block b = {.g = g,
                .packed_a = pack_a ? memory : NULL,
                .packed_b = pack_b ? memory + a_bytes : NULL,
+               .packs_rows = pack_a && !is_turned(g) && places == 1,
                .copies = is_turned(g) && !pack_a,
                .fetches = batched || (g->k > depth && c_bytes > NEAR),
                .by_tiles = by_tiles,

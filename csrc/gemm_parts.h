@@ -32,7 +32,7 @@ static inline ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t col
 /* What is read soon, two parts of memory, which tiles fetch to L2 while they compute. */
 typedef struct {
     const char *at[2];
-    int64_t left[2]; /* cache lines */
+    int64_t left[2]; /* pairs of cache lines */
     int64_t steps;   /* k of the tiles that can, together */
 } upcoming;
 
@@ -42,18 +42,19 @@ static inline bool is_flat(const ad_matrix *x, int64_t rows, int64_t cols) {
 
 static inline void expect(upcoming *u, int part, const char *at, int64_t bytes) {
     u->at[part] = at;
-    u->left[part] = bytes / AD_LINE;
+    u->left[part] = bytes / (2 * AD_LINE);
 }
 
 /* Has a tile fetch what it can, as seldom as will do; false if nothing is left. */
 static inline bool look_on(upcoming *u, ad_tile *tile, int64_t size) {
-    const int64_t lines = most(u->left[0], 0) + most(u->left[1], 0), part = u->left[0] <= 0;
-    if (lines == 0) return false;
-    tile->seldom = u->steps >= 4 * lines ? 3 : u->steps >= 2 * lines ? 1 : 0;
+    const int64_t pairs = most(u->left[0], 0) + most(u->left[1], 0), part = u->left[0] <= 0;
+    if (pairs == 0) return false;
+    tile->seldom = u->steps >= 4 * pairs ? 3 : u->steps >= 2 * pairs ? 1 : 0;
     tile->ahead = u->at[part];
-    tile->ahead_row = AD_LINE / size;
+    tile->ahead_apart = AD_LINE / size;
+    tile->ahead_row = 2 * tile->ahead_apart;
     const int64_t now = tile->k / (tile->seldom + 1);
-    u->at[part] += now * AD_LINE;
+    u->at[part] += now * 2 * AD_LINE;
     u->left[part] -= now;
     u->steps -= tile->k;
     return true;

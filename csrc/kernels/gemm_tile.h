@@ -69,6 +69,7 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const T *a, const T *b, const int rows
             NAME(fetch)(a, a_col, rows);
         } else if (more != NAME(alone) && (p & seldom) == 0) {
             __builtin_prefetch(ahead, 0, 2);
+            if (more == NAME(looks)) __builtin_prefetch(ahead + t->ahead_apart, 0, 2);
             ahead += ahead_row;
         }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
