@@ -168,10 +168,7 @@ AD_SIMD V K(silu_slope)(V a) {
 }
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }
 AD_SIMD V K(erfc)(V a) { return v(erfc)(a); }
-AD_SIMD V K(gelu)(V a) {
-    V scaled = v(mul)(a, v(set1)((T)0.70710678118654752));
-    return v(mul)(v(mul)(a, v(set1)((T)0.5)), v(add)(v(set1)(1), v(erf)(scaled)));
-}
+AD_SIMD V K(gelu)(V a) { return v(gelu)(a); }
 AD_SIMD V K(pow)(V a, V b) { return v(pow)(a, b); }
 
 #undef T

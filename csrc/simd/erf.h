@@ -5,17 +5,17 @@
  * such that erf of each is all but a float, and r is exact. Next to 0, where the centre is 0, r itself is
  * added instead of that value: small results keep their digits. f64: x + x p(x^2) below 1, p of degree 11:
  * 2^-56; else 1 - exp(q(|x|)), q = log erfc on [1, 6] of degree 17: 2^-57 */
-AD_SIMD vf vf_erf(vf x) {
-    static const float CENTRE[] = {0.74670583f, 0.9977906f,  1.251566f,   1.50308f,   1.7527318f, 2.0091925f,
-                                   2.2532306f,  2.4911292f,  2.8646104f,  3.363559f,  3.8325055f, 0.0f,
-                                   0.18674178f, 0.31365314f, 0.43852106f, 0.56176907f};
-    static const float VALUE[] = {0.7090325f,  0.8417816f,  0.9232698f,  0.96646976f, 0.98681515f, 0.9955088f,
-                                  0.9985602f,  0.9995733f,  0.99994904f, 0.99999803f, 0.99999994f, 0.0f,
-                                  0.20829156f, 0.34264833f, 0.46484914f, 0.57307315f};
+static const float vf_erf_centres[] = {-0.74670583f, -0.9977906f,  -1.251566f,   -1.50308f,
+                                       -1.7527318f,  -2.0091925f,  -2.2532306f,  -2.4911292f,
+                                       -2.8646104f,  -3.363559f,   -3.8325055f,  0.0f,
+                                       -0.18674178f, -0.31365314f, -0.43852106f, -0.56176907f}; /* negated */
+static const float vf_erf_values[] = {
+    0.7090325f,  0.8417816f,  0.9232698f,  0.96646976f, 0.98681515f, 0.9955088f,  0.9985602f,  0.9995733f,
+    0.99994904f, 0.99999803f, 0.99999994f, 0.0f,        0.20829156f, 0.34264833f, 0.46484914f, 0.57307315f};
+AD_SIMD vfi vf_erf_interval(vf t) { return vfi_shr(vf_bits(t), 20); }
+/* (erf(a) - its value) / r, about the centre of the interval */
+AD_SIMD vf vf_erf_slope(vf slope, vfi at, vf r) {
     static const float P[][16] = {
-        {0.6461088f, 0.41694382f, 0.23559633f, 0.1178353f, 0.052272405f, 0.01991918f, 0.007039166f,
-         0.002276891f, 0.00030803954f, 1.3771501e-05f, 4.7186404e-07f, 0.12837917f, 1.089708f, 1.0226568f,
-         0.9309791f, 0.8229974f},
         {-0.4824504f, -0.41602302f, -0.29486656f, -0.1771179f, -0.09162044f, -0.04002149f, -0.015860561f,
          -0.0056717647f, -0.00088053197f, -4.6069297e-05f, -1.8018085e-06f, 3.297796e-07f, -0.20349382f,
          -0.32075924f, -0.4082536f, -0.46233416f},
@@ -28,12 +28,33 @@ AD_SIMD vf vf_erf(vf x) {
         {-0.052512135f, -0.0688126f, -0.047158204f, -0.015016969f, 0.0064459085f, 0.012992062f, 0.010636139f,
          0.006133811f, 0.0017768133f, 0.00017631658f, 1.3139561e-05f, 0.11079652f, 0.09392029f, 0.06378485f,
          0.026450204f, -0.010656973f}};
+    vf p = vf_of_16(P[3], at);
+    AD_UNROLL for (int k = 2; k >= 0; k--) p = vf_fma(p, r, vf_of_16(P[k], at));
+    return vf_fma(p, r, slope);
+}
+AD_SIMD vf vf_erf(vf x) {
+    static const float SLOPE[] = {0.6461088f,     0.41694382f,    0.23559633f,    0.1178353f,
+                                  0.052272405f,   0.01991918f,    0.007039166f,   0.002276891f,
+                                  0.00030803954f, 1.3771501e-05f, 4.7186404e-07f, 0.12837917f,
+                                  1.089708f,      1.0226568f,     0.9309791f,     0.8229974f};
     const vf a = vf_min(vf_set1(4), vf_abs(x));
-    const vfi at = vfi_shr(vf_bits(vf_add(a, vf_set1(1.375f))), 20);
-    const vf r = vf_sub(a, vf_of_16(CENTRE, at));
-    vf p = vf_of_16(P[4], at);
-    AD_UNROLL for (int k = 3; k >= 0; k--) p = vf_fma(p, r, vf_of_16(P[k], at));
-    return vf_flip(vf_fma(r, p, vf_max(vf_of_16(VALUE, at), r)), x);
+    const vfi at = vf_erf_interval(vf_add(a, vf_set1(1.375f)));
+    const vf r = vf_add(a, vf_of_16(vf_erf_centres, at));
+    const vf p = vf_erf_slope(vf_of_16(SLOPE, at), at, r);
+    return vf_flip(vf_fma(r, p, vf_max(vf_of_16(vf_erf_values, at), r)), x);
+}
+/* x (1 + erf(x / sqrt 2)) / 2; an erf that is small beside 1 needs no digits of its own */
+AD_SIMD vf vf_gelu(vf x) {
+    static const float SLOPE[] = {0.6461088f,     0.41694382f,    0.23559633f,    0.1178353f,
+                                  0.052272405f,   0.01991918f,    0.007039166f,   0.002276891f,
+                                  0.00030803954f, 1.3771501e-05f, 4.7186404e-07f, 1.1283792f,
+                                  1.089708f,      1.0226568f,     0.9309791f,     0.8229974f};
+    const vf a = vf_min(vf_set1(5.656854f), vf_abs(x)), root = vf_set1(0.70710678f);
+    const vfi at = vf_erf_interval(vf_fma(a, root, vf_set1(1.375f)));
+    const vf r = vf_fma(a, root, vf_of_16(vf_erf_centres, at));
+    const vf p = vf_erf_slope(vf_of_16(SLOPE, at), at, r);
+    const vf half = vf_set1(0.5f), erf = vf_flip(vf_fma(r, p, vf_of_16(vf_erf_values, at)), x);
+    return vf_mul(x, vf_fma(erf, half, half));
 }
 AD_SIMD vd vd_erf_small(vd x) {
     static const double P[] = {0.12837916709551256,    -0.3761263890318352,    0.11283791670944185,
@@ -53,6 +74,11 @@ AD_SIMD vd vd_erf(vd x) {
     vd small = vd_erf_small(a);
     vd large = vd_sub(one, vd_exp_usual(vd_poly(vd_min(vd_set1(6), a), Q, AD_LENGTH(Q))));
     return vd_flip(vd_select(vd_lt(a, one), small, large), x);
+}
+
+AD_SIMD vd vd_gelu(vd x) {
+    const vd scaled = vd_mul(x, vd_set1(0.70710678118654752));
+    return vd_mul(vd_mul(x, vd_set1(0.5)), vd_add(vd_set1(1), vd_erf(scaled)));
 }
 
 /* erfc: with t = |x| and r = 1 / (t + b) it is exp(-t^2) r p((t - b) r), what rounding takes off the square
