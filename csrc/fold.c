@@ -19,7 +19,7 @@ enum {
     LOADED = 256,             /* columns whose rows are loaded */
     FAR = 256,                /* elements of a row that is read alone, where that is faster, */
     FAR_BYTES = 1 << 20,      /* and bytes that no core has beside it */
-    ROWS = 4,                 /* chunks that are made together of steps */
+    LOADED_BYTES = 1 << 14,   /* of rows that are loaded together: half of the least L1 */
     LEVELS = 54,              /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,   /* elements of a long sequence a thread takes at a time, */
     COLUMN_BLOCK = 4 * CHUNK, /* and rows of a tile of them: powers of two, to be whole subtrees, */
@@ -101,12 +101,12 @@ static int64_t chunks_at(const reduction *r, int64_t start) {
 /* Rows that are not as the kernels take them; apart, as a small reduction would feel the room they take. */
 __attribute__((noinline)) static void rows_of_loaded(const reduction *r, const char *base, int64_t tile,
                                                      int64_t step, int64_t start, int64_t n, char *out) {
-    _Alignas(64) char buffer[ROWS * CHUNK * 8];
+    _Alignas(64) char buffer[LOADED_BYTES];
     const int64_t bytes = step * ad_itemsize[r->x->dtype];
     const bool whole = start == 0 && step == n && (chunks_at(r, 0) || is_line(r)); /* one after the other */
     for (int64_t i = 0, rows; i < tile; i += rows) {
         const char *src = base + i * bytes, *first = buffer;
-        rows = r->direct ? 1 : ad_least(ROWS * CHUNK / n, tile - i);
+        rows = r->direct ? 1 : ad_least(LOADED_BYTES / (n * r->size), tile - i);
         if (rows > 1 && whole)
             load(r, rows * n, buffer, src, 1);
         else
