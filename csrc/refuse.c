@@ -96,12 +96,17 @@ ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
     if (x->ndim != 1) return ad_fail_null(AD_BAD_DIM, 0, x->ndim, 0);
     ad_tape_break(AD_TAPE_READ);
     const int64_t *values = (const int64_t *)(const void *)x->data, step = x->strides[0];
-    int64_t lowest = 0, most = least > 0 ? least - 1 : -1;
-    for (int64_t i = 0; i < x->numel; i++) {
+    int64_t lowest = 0, most = -1;
+    if (step == 1 && x->numel) {
+        ad_cpu->reduce->fold[AD_FOLD_min][AD_i64].rows(1, x->numel, values, 0, &lowest, false);
+        ad_cpu->reduce->fold[AD_FOLD_max][AD_i64].rows(1, x->numel, values, 0, &most, false);
+    }
+    for (int64_t i = 0; step != 1 && i < x->numel; i++) {
         const int64_t value = values[i * step];
         lowest = ad_least(lowest, value);
         most = most < value ? value : most;
     }
+    most = most < least ? least - 1 : most;
     const int64_t size = most + (most < INT64_MAX); /* which no memory holds */
     if (lowest < 0) return ad_fail_null(AD_BAD_ARG, lowest, 0, 0);
     ad_tensor *y = ad_make(AD_int64, 1, &size);
