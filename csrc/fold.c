@@ -190,20 +190,50 @@ static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64
 
 /* ---- one item of parallel work: one block of the sequences of one tile ---- */
 
+/* Turns what of two dimensions lies across memory, from `start` to `end`: a sequence in memory that begins at
+ * `x`, and what is to be freed. */
+static char *turned(const reduction *r, const char *base, int64_t start, int64_t end, const char **x) {
+    const ad_walk *w = &r->folded;
+    const bool across = w->ndim == 2 && w->strides[0] > 0 && w->strides[0] < w->strides[1];
+    if (!r->direct || !across || w->shape[1] > ROW_BLOCK) return NULL;
+    const int64_t inner = w->shape[1], first = start / inner, rows = (end - 1) / inner + 1 - first;
+    char *room = ad_alloc((size_t)(rows * inner * r->size));
+    ad_tensor from = *r->x;
+    from.ndim = 2;
+    from.shape[0] = rows, from.shape[1] = inner;
+    memcpy(from.strides, w->strides, 2 * sizeof *w->strides);
+    from.data = (char *)base + first * w->strides[0] * r->size;
+    ad_refresh(&from);
+    ad_tensor to = from;
+    ad_set_row_major(&to);
+    to.contiguous = true;
+    to.data = room;
+    if (!room) return NULL;
+    ad_copy_into(&to, &from);
+    *x = room + (start - first * inner) * r->size;
+    return room;
+}
+
 /* A block of one sequence: its chunks as the rows of a matrix, where they are one. */
 static void fold_run(const reduction *r, const char *base, int64_t start, int64_t end, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
-    char *part = parts;
+    const char *x = NULL;
+    char *part = parts, *room = turned(r, base, start, end, &x);
     for (int64_t rows; start < end; start += rows * CHUNK, part += rows * r->size) {
-        rows = ad_least(chunks_at(r, start), (end - start) / CHUNK);
-        const char *x = base + ad_walk_offset(&r->folded, start) * ad_itemsize[r->x->dtype];
-        if (rows && r->direct)
+        const int64_t left = (end - start) / CHUNK, whole = room ? left : ad_least(chunks_at(r, start), left);
+        rows = whole ? whole : 1;
+        if (!room) x = base + ad_walk_offset(&r->folded, start) * ad_itemsize[r->x->dtype];
+        if (whole && r->direct)
             ad_fold_rows(r, rows, CHUNK, x, CHUNK, part);
-        else if (rows)
+        else if (whole)
             rows_of_loaded(r, x, rows, CHUNK, 0, CHUNK, part);
+        else if (room)
+            r->kernels->rows(1, end - start, x, 0, part, false);
         else
-            rows = 1, chunk_by_rows(r, base, 1, start, ad_least(CHUNK, end - start), part);
+            chunk_by_rows(r, base, 1, start, ad_least(CHUNK, end - start), part);
+        if (room) x += rows * CHUNK * r->size;
     }
+    ad_dealloc(room);
     r->kernels->neighbours((part - parts) / r->size, parts, out);
 }
 
@@ -280,6 +310,19 @@ void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold
     walk_over(&r->folded, x, dims);
     r->outputs = product(&r->kept);
     r->length = product(&r->folded);
+}
+
+void ad_fold_as_it_lies(reduction *r) {
+    ad_walk old = r->folded;
+    r->folded.ndim = 0;
+    for (int n = old.ndim; n > 0; n--) {
+        int outer = 0; /* what repeats, or else has the longest stride */
+        for (int d = 1; d < n && old.strides[outer]; d++)
+            if (!old.strides[d] || old.strides[d] > old.strides[outer]) outer = d;
+        ad_walk_add(&r->folded, old.shape[outer], old.strides[outer]);
+        old.shape[outer] = old.shape[n - 1], old.strides[outer] = old.strides[n - 1];
+    }
+    ad_walk_finish(&r->folded);
 }
 
 /* Along the rows or across them, whichever follows memory; short sequences of many results also go across,

@@ -89,6 +89,7 @@ static bool plan_values(reduction *r, int kind, const ad_tensor *y, const ad_ten
     const bool truth = kind == AD_RED_any || kind == AD_RED_all;
     const int step = step_of(kind), type = ad_dtype_type[truth ? x->dtype : y->dtype];
     ad_plan_reduction(r, x, dims, folds[kind], type, step < 0 ? NULL : ad_cpu->pw->instr[step][type]);
+    if (type == AD_i64) ad_fold_as_it_lies(r);
     ad_choose_blocks(r);
     r->results = y->data;
     return r->blocks == 1 && ad_itemsize[y->dtype] == r->size;

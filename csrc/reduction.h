@@ -24,6 +24,8 @@ typedef struct {
 /* Fills what is known before the way to walk is chosen; field by field, as clearing it all would take longer
  * than a small reduction. */
 void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, ad_pw_fn *step);
+/* Any order: for folds that are exact. */
+void ad_fold_as_it_lies(reduction *r);
 /* Whether each sequence is in memory as the kernels take it. */
 bool ad_is_run(const reduction *r);
 /* Folds each of `rows` such sequences, or chunks, `stride` apart: n elements to one of out. */

@@ -229,6 +229,8 @@ VIEWS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
     "cut": lambda x: x.view(20, 1200)[:, :1024],
     "inner and outer": lambda x: x.view(3, 4, 2000)[:, :, :1024].transpose(0, 1),
     "turned": lambda x: x.view(20, 1200).T,
+    "turned in several blocks": lambda x: x.repeat(7).view(140, 1200).T,
+    "rolled": lambda x: x.view(20, 30, 40).permute(2, 0, 1),
     "every other": lambda x: x.view(20, 1200)[:, ::2],
     "few": lambda x: x.view(12, 2000)[:, ::2],
 }
