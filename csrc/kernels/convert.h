@@ -186,6 +186,8 @@ FILL(i64, int64_t)
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i]));                                      \
         else if (stride == 0 && n > 0)                                                                       \
             fill_##to(n, d, CONVERT(READ(s[0])));                                                            \
+        else if (stride == 2 && _Generic((s), const __typeof__(*(d)) *: true, default: false))               \
+            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[2 * i])); /* which vectors shuffle */      \
         else                                                                                                 \
             APART(d, s, d[i] = CONVERT(READ(s[i * stride])))                                                 \
     }
