@@ -10,7 +10,8 @@ enum {
     TILE = 64,    /* rows found together, */
     SHORT = 16,   /* and such as have no more elements, of which a call each would take too long */
     STRIP = 1024, /* and columns, where the places of all are kept */
-    ROWS = 32     /* of a strip, so that places are joined while they are in cache */
+    ROWS = 32,    /* of a strip, so that places are joined while they are in cache, */
+    LOADED = 4    /* and of one that is loaded */
 };
 
 typedef struct {
@@ -43,15 +44,25 @@ static void put(const search *s, int64_t output, const char *base, int64_t place
 
 /* ---- across rows ---- */
 
+/* n columns whose elements are `stride` apart; those that are not as the kernels take them are loaded. */
 static void find_in_columns(const search *s, int64_t first, int64_t n, const char *base, int64_t stride) {
     const reduction *r = &s->r;
-    _Alignas(64) char extremes[STRIP * 8], places[STRIP * 8];
-    for (int64_t start = 0; start < r->length; start += ROWS)
-        ad_cpu->reduce->places[r->type](s->max, start, ad_least(ROWS, r->length - start), n,
-                                        base + start * stride * r->size, stride, extremes, places);
-    for (int64_t i = 0; i < n; i++)
-        s->places[first + i] = r->size == 4 ? ((int32_t *)(void *)places)[i] : ((int64_t *)(void *)places)[i];
-    if (s->values) memcpy(s->values + first * r->size, extremes, (size_t)(n * r->size));
+    const int64_t bytes = ad_itemsize[r->x->dtype];
+    _Alignas(64) char extremes[STRIP * 8], places[STRIP * 8], buffer[LOADED * STRIP * 8];
+    for (int64_t start = 0, rows; start < r->length; start += rows) {
+        const char *x = base + start * stride * bytes;
+        rows = ad_least(r->direct ? ROWS : LOADED, r->length - start);
+        for (int64_t k = 0; !r->direct && k < rows; k++)
+            r->load(n, buffer + k * n * r->size, x + k * stride * bytes, 1);
+        ad_cpu->reduce->places[r->type](s->max, start, rows, n, r->direct ? x : buffer,
+                                        r->direct ? stride : n, extremes, places);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at = r->size == 4 ? ((int32_t *)(void *)places)[i] : ((int64_t *)(void *)places)[i];
+        s->places[first + i] = at;
+        if (!r->direct) put(s, first + i, base + i * bytes, at);
+    }
+    if (s->values && r->direct) memcpy(s->values + first * r->size, extremes, (size_t)(n * r->size));
 }
 
 static void find_across(const search *s, int64_t first, int64_t n, const char *base) {
@@ -121,7 +132,7 @@ static void find_along(const search *s, int64_t first, int64_t n, const char *ba
 /* The kernels keep a place in as many bytes as an element has. */
 static bool goes_across(const reduction *r) {
     const int last = r->kept.ndim - 1;
-    return r->direct && r->folded.ndim == 1 && r->kept.strides[last] == 1 && r->folded.strides[0] > 1 &&
+    return r->folded.ndim == 1 && r->kept.strides[last] == 1 && r->folded.strides[0] > 1 &&
            r->kept.shape[last] >= 4 && r->length <= INT32_MAX;
 }
 

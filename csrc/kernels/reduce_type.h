@@ -273,8 +273,8 @@ AD_SIMD bool NAME(replaces)(bool max, T later, T earlier) {
 
 AD_SIMD void NAME(places_of)(bool max, int64_t first, int64_t rows, int64_t cols, const T *x, int64_t stride,
                              T *extremes, PLACE *places) {
-    int64_t c = 0;
 #if VEC_W > 1
+    int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
         V best = VEC(load)(extremes + c), at = VEC(load)((const T *)(places + c));
         for (int64_t r = 0; r < rows; r++) {
@@ -287,13 +287,20 @@ AD_SIMD void NAME(places_of)(bool max, int64_t first, int64_t rows, int64_t cols
         VEC(store)(extremes + c, best);
         VEC(store)((T *)(places + c), at);
     }
-#endif
     for (; c < cols; c++)
         for (int64_t r = 0; r < rows; r++)
             if (NAME(replaces)(max, x[r * stride + c], extremes[c])) {
                 extremes[c] = x[r * stride + c];
                 places[c] = (PLACE)(first + r);
             }
+#else
+    for (int64_t r = 0; r < rows; r++) /* of which the compiler makes vectors */
+        AD_INDEPENDENT for (int64_t k = 0; k < cols; k++) {
+            const bool wins = NAME(replaces)(max, x[r * stride + k], extremes[k]);
+            extremes[k] = wins ? x[r * stride + k] : extremes[k];
+            places[k] = wins ? (PLACE)(first + r) : places[k];
+        }
+#endif
 }
 
 static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, const void *data,
