@@ -251,3 +251,11 @@ def test_join(data: st.DataObject, shape: list[int], dtype: str, new: bool) -> N
     )
     lead = math.prod(shape[:dim])
     assert values_of(y) == [v for r in range(lead) for each in rows if each for v in each[r]]
+
+
+@pytest.mark.parametrize("d", [ad.uint8, ad.bool, ad.int16, ad.float32, ad.int64], ids=str)
+def test_lines_of_every_length_are_turned(d: ad.dtype) -> None:
+    for n in range(1, 40):
+        x = ad.randint(0, 100, (3, n)).to(d)
+        assert x.flip(1).tolist() == [row[::-1] for row in x.tolist()]
+        assert x[:, 1:].flip(1).tolist() == [row[:0:-1] for row in x.tolist()]
