@@ -51,8 +51,8 @@ AD_SIMD vl vl_maximum(vl a, vl b) { return a > b ? a : b; }
 #include "reduce_type.h"
 
 #define AD_FOLD_ROW(name, type)                                                                              \
-    {rows_##name##_##type, columns_##name##_##type, lane_##name##_##type, few_##name##_##type,               \
-     combine_##name##_##type, neighbours_##name##_##type}
+    {rows_##name##_##type, columns_##name##_##type, lane_##name##_##type,                                    \
+     few_##name##_##type,  combine_##name##_##type, neighbours_##name##_##type}
 #define AD_FOLD(name)                                                                                        \
     [AD_FOLD_##name] = {AD_FOLD_ROW(name, f32), AD_FOLD_ROW(name, f64), AD_FOLD_ROW(name, i64)},
 static const ad_reduce_kernels reduce_kernels = {
