@@ -55,8 +55,10 @@ static PyObject *versions_of(PyObject *self, PyObject *saved) {
 }
 static PyMethodDef versions_function = {"versions", versions_of, METH_O, NULL};
 
-/* Appends that function and the class of these slots to a list. */
+/* Appends that function and the class of these slots to a list; not where descriptors are cffi's own objects.
+ */
 static int ad_nodes_start(intptr_t list) {
+    if (!pointer_type) return AD_BAD_ARG;
     return give(list, PyCFunction_New(&versions_function, NULL)) || give(list, PyType_FromSpec(&node_spec));
 }
 
