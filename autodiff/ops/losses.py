@@ -103,9 +103,7 @@ def _of_targets(
         if failure[0] == lib.AD_BAD_INDEX:  # as the kernel saw it, whoever writes to it now
             raise IndexError(f"Target {failure[1]} is out of bounds.")
         raise describe(failure, op.public, *(x._p for x in given))
-    if (
-        op is _cross_entropy
-    ):  # of each row: its largest logit, and the sum of exponentials less that
+    if op is _cross_entropy:  # each row's largest logit, and the sum of exponentials less that
         given.append(tensor_of(lib.ad_next()))
     return op.result_of(given, p, (classes,))
 
