@@ -77,8 +77,8 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("layer_norm") || AD_IS("layer_norm_vjp") || AD_IS("channel_norm") || AD_IS("channel_norm_vjp") || \
      AD_IS("cross_entropy") || AD_IS("cross_entropy_vjp") || AD_IS("view") || AD_IS("expand") ||             \
      AD_IS("transpose") || AD_IS("select") || AD_IS("slice") || AD_IS("squeeze") || AD_IS("unsqueeze") ||    \
-     AD_IS("version") || AD_IS("version2") || AD_IS("shape_key") || AD_IS("full_i64") ||                     \
-     AD_IS("full_f64") || AD_IS("item_f64") || AD_IS("unfold") || AD_IS("diagonal") || AD_IS("index_get") || \
+     AD_IS("version") || AD_IS("shape_key") || AD_IS("full_i64") || AD_IS("full_f64") ||                     \
+     AD_IS("item_f64") || AD_IS("unfold") || AD_IS("diagonal") || AD_IS("index_get") ||                      \
      AD_IS("index_put") || AD_IS("norm") || AD_IS("lookup") || AD_IS("bags") || AD_IS("flip") ||             \
      AD_IS("roll") || AD_IS("pad") || AD_IS("cat") || AD_IS("stack") || AD_IS("triangle") ||                 \
      AD_IS("as_strided") || AD_IS("view_at") || AD_IS("permute") || AD_IS("number_f64") ||                   \

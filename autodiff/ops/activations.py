@@ -174,7 +174,7 @@ declare(
 declare("sigmoid_slope", 1, "sigmoid(input) * sigmoid(-input).",
         lambda g, y, x: (g * (build("sigmoid_slope", x) * _tilt(x)),), result="float",
         reference=lambda x: _logistic(x) * _logistic(-x))  # fmt: skip
-gated = declare("gated", 2, "input * sigmoid(gate).",
+declare("gated", 2, "input * sigmoid(gate).",
         lambda g, y, x, gate: (build("gated", g, gate), g * x * build("sigmoid_slope", gate)),
         result="float", reference=lambda x, gate: x * _logistic(gate))  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, float64, uint8
 from autodiff.ops import activations, arithmetic, calling, elementwise
+from autodiff.ops.calls import PLAIN
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import empty_like
 from autodiff.ops.draws import draw_into
@@ -31,7 +32,7 @@ def _activate(
         return calling.apply(op, (input, *numbers))
     if not numbers and not inplace:
         return op.call(input)
-    if len(numbers) == 1 and not inplace and type(numbers[0]) in _SIMPLE:
+    if len(numbers) == 1 and not inplace and type(numbers[0]) in PLAIN:
         return op.call(input, numbers[0])
     if len(numbers) == 2 and not inplace:
         return op.call(input, _number(op, numbers[0]), _number(op, numbers[1]))
@@ -39,9 +40,6 @@ def _activate(
     if not inplace:
         return op.call(input, *others)
     return op.into(input, (input, *others))
-
-
-_SIMPLE = frozenset([float, int])  # what a call makes an operand of itself
 
 
 def _number(op: PointwiseOp, value: Any) -> Tensor:
