@@ -266,9 +266,7 @@ def _models(
         if compiled:
             each = {**each, US: lambda ad, make=make: ad.compile(make(ad))}
         name = f"{what} {name}{', compiled' * compiled}"
-        yield Workload(
-            *(name, "models", each, 1.0, ("torch",)), tolerance=1e-3, threads=(1,)
-        )  # fmt: skip
+        yield Workload(name, "models", each, against=("torch",), tolerance=1e-3)
 
 
 WORKLOADS = [
