@@ -204,7 +204,7 @@ def install() -> None:
     with _lock:
         if torch_function.functions:
             return
-        for name in ("nn", "at_top", "func.dispatch"):  # which take functions as they are
+        for name in ("nn", "at_top", "func.looking"):  # which take functions as they are
             importlib.import_module(f"autodiff.{name}")
         parameter = importlib.import_module("autodiff.nn.parameter").Parameter
         torch_function.plain.update((parameter, type(Tensor.dtype), type(functions.zeros)))

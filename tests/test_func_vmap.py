@@ -10,7 +10,7 @@ from golden.record_func import leaves
 import autodiff as ad
 from autodiff import func, nn
 from autodiff.autograd import functional
-from autodiff.func import dispatch
+from autodiff.func import dispatch, looking
 from autodiff.func.batched import levels
 from autodiff.nn.functional import dropout, linear, mse_loss
 
@@ -74,10 +74,10 @@ def test_operations_are_themselves_again() -> None:
     with pytest.raises(ZeroDivisionError):
         vmap(lambda x: x / (1 // 0))(X)
     assert (linear.__code__, ad.ops.base.Op.__call__, ad.reshape.__code__) == before
-    assert not dispatch.levels.stack
+    assert not levels.stack
 
 
-def test_what_runs_as_a_batch() -> None:
+def test_what_runs_as_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model and its losses: no operation of them runs sample by sample."""
     net = nn.Sequential(
         nn.Linear(4, 5), nn.GELU(), nn.LayerNorm(5), nn.Linear(5, 3), nn.Softmax(-1)
@@ -92,13 +92,14 @@ def test_what_runs_as_a_batch() -> None:
 
     calls = []
     original = dispatch.one_by_one
-    try:
-        dispatch.one_by_one = lambda name, *rest: calls.append(name) or original(name, *rest)
-        found = vmap(func.grad(losses), in_dims=(None, 0, 0))(p, x, t)
-        func.vmap(func.hessian(lambda x: (x.exp() * x.sum()).mean()))(x)
-        func.jacrev(net)(x)
-    finally:
-        dispatch.one_by_one = original
+    for module in (dispatch, looking):
+        monkeypatch.setattr(
+            module, "one_by_one", lambda name, *rest: calls.append(name) or original(name, *rest)
+        )
+    found = vmap(func.grad(losses), in_dims=(None, 0, 0))(p, x, t)
+    func.vmap(func.hessian(lambda x: (x.exp() * x.sum()).mean()))(x)
+    func.jacrev(net)(x)
+    monkeypatch.undo()
     assert not calls
     for i in range(3):
         one = func.grad(losses)(p, x[i], t[i])

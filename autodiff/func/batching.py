@@ -14,7 +14,7 @@ from autodiff.func import rules_products as rules_products
 from autodiff.func import trees
 from autodiff.func import windows as windows
 from autodiff.func.batched import Batched, Level, is_batch, levels, lifted
-from autodiff.func.dispatch import looking, worded
+from autodiff.func.looking import looking, worded
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, permute
 from autodiff.shapes import dim_index
