@@ -14,7 +14,7 @@ from autodiff.shapes import Size, present_dim
 if TYPE_CHECKING:
     from autodiff._methods import TensorMethods
 else:
-    from autodiff.native import Slots as TensorMethods
+    from autodiff.shortcuts import Slots as TensorMethods
 
 _unpack = ffi.unpack
 _shape_key, _stride_key = lib.ad_shape_key, lib.ad_stride_key

@@ -11,7 +11,8 @@ from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
 from autodiff.hooks import Hook, NodeHooks, RemovableHandle, add_hook, hooks_of
 from autodiff.named import NamedTuple
-from autodiff.native import NodeSlots, lib, operand_text, versions, writer_name
+from autodiff.native import lib, operand_text, writer_name
+from autodiff.shortcuts import NodeSlots, versions
 
 if TYPE_CHECKING:
     from autodiff.dtypes import dtype
@@ -58,7 +59,7 @@ class Node(NodeSlots):
     """
 
     if not TYPE_CHECKING:
-        __slots__ = ()  # as `native.NodeSlots` has them
+        __slots__ = ()  # as `shortcuts.NodeSlots` has them
     hooks: NodeHooks  # set where there are any
     output_nr = 0  # which of its function's outputs the node stands for
     custom = False  # whether the user wrote its vjp

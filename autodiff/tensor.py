@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, filler, lib
+from autodiff.native import error, lib
 from autodiff.node import AccumulateGrad, Node, mode, shown
+from autodiff.shortcuts import filler
 from autodiff.values import Valued
 
 _new: Callable[[type[Any]], Any] = object.__new__
@@ -51,7 +52,7 @@ class Tensor(Valued):
     (tensor([1., 2.]), torch.Size([2, 3]))
     """
 
-    __slots__ = ()  # as `native.Slots` has them
+    __slots__ = ()  # as `shortcuts.Slots` has them
     _node: Node | None
     _acc: AccumulateGrad | None
     _base: Tensor | None

@@ -9,8 +9,9 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import Held, ffi, lib, looked_at, to_lists
+from autodiff.native import Held, ffi, lib, looked_at
 from autodiff.node import mode
+from autodiff.shortcuts import to_lists
 
 _unpack, _buffer = ffi.unpack, ffi.buffer
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code

@@ -20,6 +20,7 @@ LAYERS = [
     ["version", "_format", "changes", "places"],
     ["devices", "dtypes", "formats", "shapes"],
     ["anomaly", "hooks", "native"],
+    ["shortcuts"],
     ["node"],
     ["grad_mode"],
     ["descriptor"],

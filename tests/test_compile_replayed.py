@@ -22,7 +22,8 @@ from twins import bits
 import autodiff as ad
 from autodiff import nn, optim
 from autodiff.compiled import function
-from autodiff.native import Called, Held, ffi
+from autodiff.native import Held, ffi
+from autodiff.shortcuts import Called
 
 NATIVE = types.BuiltinFunctionType
 pytestmark = pytest.mark.skipif(Held is ffi.CData, reason="Python makes all calls here")

@@ -19,7 +19,7 @@ from native_tensors import in_use, no_collector
 
 import autodiff as ad
 import autodiff.nn.functional as F
-from autodiff import anomaly, native
+from autodiff import anomaly, shortcuts
 from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops import arithmetic, cast
@@ -267,7 +267,7 @@ def test_calls_of_a_tensor_and_integers(name: str, x: str, i: Any, j: Any, mode:
 
 def test_a_number_of_the_machine_is_bound_as_it_is_declared() -> None:
     with pytest.raises(KeyError):  # what takes other arguments than ops do
-        native.direct(lib.ad_rng_new, [], 0, 0)
+        shortcuts.direct(lib.ad_rng_new, [], 0, 0)
     told: list[Any] = []
     assert lib.ad_direct(0, b"no such form", 0, [], 0, 0, id(told))
     assert not told

@@ -19,9 +19,9 @@ from autodiff.compiled.reads import Reads, at_key, reads_of
 from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import constants, flatten
 from autodiff.compiled.users import is_file, is_installed, is_ours
-from autodiff.native import Called
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
+from autodiff.shortcuts import Called
 from autodiff.tensor import Tensor
 
 WRAPPED = (functools.partial, types.MethodType, Called)

@@ -27,11 +27,12 @@ from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import constants, flatten, is_plain
-from autodiff.native import Called, lib
+from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.nn.utils import parametrize
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written_all
+from autodiff.shortcuts import Called
 from autodiff.tensor import Tensor, live_node
 from autodiff.torch_function import is_asked, takes_part, thread
 

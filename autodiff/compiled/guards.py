@@ -40,12 +40,12 @@ from autodiff.compiled.record import version
 from autodiff.compiled.signature import hooks_on
 from autodiff.compiled.tree import is_plain
 from autodiff.compiled.users import home_of, is_drawn, is_installed, is_ours, position
-from autodiff.native import Called
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
 from autodiff.ops.fused import pointwise
 from autodiff.optim.lr_scheduler import LRScheduler
 from autodiff.optim.optimizer import Optimizer
+from autodiff.shortcuts import Called
 from autodiff.tensor import Tensor
 
 GROWN = list, dict, set, deque, OrderedDict, defaultdict

@@ -25,9 +25,9 @@ from autodiff.compiled.users import (
     is_users,
     of_language,
 )
-from autodiff.native import Called
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
+from autodiff.shortcuts import Called
 from autodiff.tensor import Tensor
 
 BY_ANY = (  # called whatever is done

@@ -8,7 +8,6 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, ROOTS, Expr, Primitive, build, inputs, power
-from autodiff.native import OF_CLASSES, OF_FLOATS
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops import incomplete as incomplete
@@ -22,6 +21,7 @@ from autodiff.ops.numbers import number, number_of
 from autodiff.ops.older import scaled
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.shortcuts import OF_CLASSES, OF_FLOATS
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 UNARY = {

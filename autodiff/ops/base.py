@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from autodiff.anomaly import note_line, noting
 from autodiff.descriptor import shapes_made
-from autodiff.native import direct, error, versions
+from autodiff.native import error
 from autodiff.node import Node, mode, unrecorded, unsavable
 from autodiff.ops.written import is_open, parameters, twin
 from autodiff.shapes import Size
+from autodiff.shortcuts import direct, versions
 from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
 OUTPUT = -1
@@ -215,7 +216,7 @@ class Op:
     def direct(
         self, native: Any, *bound: int, dims: int = 0, always: Any = None, beside: bool = False
     ) -> Callable[..., Any]:
-        """The native function that does all of a call as it mostly is: see `native.direct`."""
+        """The native function that does all of a call as it mostly is: see `shortcuts.direct`."""
         flags = (
             self.view | self.bilinear << 1 | (self.shaped and not self.bilinear) << 2 | beside << 3
         )

@@ -9,13 +9,13 @@ from typing import Any
 
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
-from autodiff.native import OF_CLASSES
 from autodiff.ops.calls import PLAIN, quick_call
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
+from autodiff.shortcuts import OF_CLASSES
 from autodiff.tensor import Tensor
 
 __all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import noting
-from autodiff.native import quick
 from autodiff.node import mode, unrecorded
 from autodiff.ops.numbers import numbers, operand
 from autodiff.ops.written import written
+from autodiff.shortcuts import quick
 from autodiff.tensor import TENSOR_TYPES, Tensor, live_node, wrap
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ _CALLS = {n: _written_out(n) for n in range(1, len(NAMES) + 1)}
 def quick_call(
     op: PointwiseOp, flags: int = 0, behind: Callable[..., Any] | None = None
 ) -> Callable[..., Any]:
-    """The native function that calls an op: see `native.quick`."""
+    """The native function that calls an op: see `shortcuts.quick`."""
     recipes = op.recipes
 
     def record(y: Tensor, wanted: int, *xs: Any) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.dtypes import dtype, get_default_dtype
-from autodiff.native import ffi, lib, of_lists
+from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact
 from autodiff.ops.dlpack import from_dlpack
 from autodiff.ops.foreign import TYPES, has_memory, is_array, view_of
 from autodiff.shapes import MAX_DIMS
+from autodiff.shortcuts import of_lists
 from autodiff.tensor import Tensor, own
 
 Dtype = dtype | None

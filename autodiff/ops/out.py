@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from autodiff.anomaly import warn
 from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
-from autodiff.native import store
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
 from autodiff.ops.create import renewed
 from autodiff.ops.guard import must_be
+from autodiff.shortcuts import store
 from autodiff.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import compile_program
 from autodiff.native import (
     NULL,
-    TO,
     describe,
     descriptors,
     error,
@@ -42,6 +41,7 @@ from autodiff.ops.pointwise_node import (
     metas,
 )
 from autodiff.promotion import Operand, check_reach, computed_in, decode_key
+from autodiff.shortcuts import TO
 from autodiff.tensor import Tensor, live_node, tensor_of, wrap
 
 

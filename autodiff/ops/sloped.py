@@ -8,12 +8,12 @@ from autodiff.anomaly import note_line, noting
 from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.named import NamedTuple
-from autodiff.native import PLAIN
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late, quick_call
 from autodiff.ops.derive import with_slopes
 from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
+from autodiff.shortcuts import PLAIN
 from autodiff.tensor import Tensor, live_node, wrap
 
 _g, _slope = inputs(2)
