@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -158,6 +157,45 @@ class Way:
                 raise describe(failure, "the backward of a compiled function")
 
 
+class Region:
+    """What lies between results `ys` and the ends of their backward, while that is recorded."""
+
+    def __init__(self, recorder: Recorder, ys: list[Tensor], known: Iterable[Tensor]) -> None:
+        self.ys = ys
+        self.roots = [node for node in map(live_node, ys) if node is not None]
+        found = list(enumerate(map(live_node, recorder.inputs)))
+        inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
+        graphs = {live_node(x) for x in known if not x.is_leaf}
+        outer = {node for node in behind(self.roots, inputs) if node in graphs}
+        self.inputs = inputs
+        self.stops = {*inputs, *outer}  # what is behind those is outside
+        first = [node for node in arriving(self.roots, self.stops) if node in outer]
+        self.leaves = (*self.reached(), *reversed(first))  # the last is gone through first
+        self.ends = [*self.leaves, *inputs]
+        self.given_up = {node: recomputed[node] for node in self.nodes() if node in recomputed}
+
+    def nodes(self) -> Iterable[Node]:
+        """Those in between."""
+        return behind(self.roots, self.stops)
+
+    def reached(self) -> list[AccumulateGrad]:
+        """The leaves that results lead to, not through `stops`."""
+        edges = (edge for node in self.nodes() for edge in node.edges if edge not in self.stops)
+        return list(dict.fromkeys(edge for edge in edges if isinstance(edge, AccumulateGrad)))
+
+    def walk(self, which: tuple[int, ...], cotangents: list[Tensor]) -> list[Tensor | None]:
+        """The cotangents of the ends, from some of the results."""
+        return grad_between([self.ys[i] for i in which], self.ends, self.stops, cotangents)
+
+    def give_up(self) -> None:
+        """Have nodes give up again what a walk computed anew, as each way does so itself."""
+        for node, again in self.given_up.items():
+            node.saved, recomputed[node] = None, again
+            part = getattr(again, "__self__", None)  # of a checkpoint
+            if part is not None:
+                part.forget()
+
+
 class Reverse:
     """The recorded backward of the results `ys` of a call that was just recorded.
 
@@ -174,15 +212,9 @@ class Reverse:
         ways: Iterable[tuple[int, ...]] = (),
         known: Iterable[Tensor] = (),
     ) -> None:
-        roots = [node for node in map(live_node, ys) if node is not None]
-        found = list(enumerate(map(live_node, recorder.inputs)))
-        inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
-        graphs = {live_node(x) for x in known if not x.is_leaf}
-        outer = {node for node in behind(roots, inputs) if node in graphs}
-        stops = {*inputs, *outer}  # what is behind those is outside
-        first = [node for node in arriving(roots, stops) if node in outer]
-        self.leaves = (*leaves_of(roots, stops), *reversed(first))  # the last is gone through first
-        self.inputs = list(inputs.values())
+        region = Region(recorder, ys, known)
+        self.leaves = region.leaves
+        self.inputs = list(region.inputs.values())
         self.n = len(ys)
         self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
         self.ways: dict[tuple[int, ...], Way] = {}
@@ -190,40 +222,37 @@ class Reverse:
         self.missed: Counter[tuple[int, ...]] = Counter()
         alone = [(i,) for i in range(self.n)] if self.n <= ALONE else []
         wanted = [*dict.fromkeys([tuple(range(self.n)), *alone, *ways])]
-        seen = {which: watched(recorder.tape, [roots[i] for i in which]) for which in wanted}
+        seen = {way: watched(recorder.tape, [region.roots[i] for i in way]) for way in wanted}
         everything = seen[wanted[0]]
         self.watched = list(everything.values())
-        ends = [*self.leaves, *inputs]
-
-        given_up = {node: recomputed[node] for node in behind(roots, stops) if node in recomputed}
-
-        def walk(which: tuple[int, ...], cotangents: list[Tensor]) -> list[Tensor | None]:
-            found = grad_between([ys[i] for i in which], ends, stops, cotangents)
-            if self.n > 1 and not self.ways:  # of the first, all that may be of use
-                take_saved(behind(roots, stops))
-            return found
-
         with hooks_hidden(self.leaves):  # they are called by the backward that this is a part of
             try:
                 for which in wanted:
-                    some = [ys[i] for i in which]
-                    way = Way(recorder, some, functools.partial(walk, which), self.saved)
-                    for node, again in given_up.items():  # for what other ways compute themselves
-                        node.saved, recomputed[node] = None, again
-                        part = getattr(again, "__self__", None)  # of a checkpoint
-                        if part is not None:
-                            part.forget()
-                    if self.n > 1 and not self.ways:
-                        self.graph = graph_of(recorder, way, roots, ends, stops)
+                    self.record(recorder, region, which)
                     if self.n == 2 and self.graph is None and (1, 0) not in wanted:
                         wanted.append((1, 0))  # then these are all
-                    self.ways[which] = way
             except RuntimeError as why:  # a graph that was gone through, or written over
                 text = f"it returns what backward would refuse; detach() it: {why}"
                 raise UnfitError(text) from why
         self.at = {storage: i for i, storage in enumerate(everything, len(self.saved))}
         for which, way in self.ways.items():
             way.watched = [self.at[storage] for storage in seen.get(which, everything)]
+
+    def record(self, recorder: Recorder, region: Region, which: tuple[int, ...]) -> None:
+        """Record a way; of the first of several, keep the graph that serves all others."""
+        is_first = self.n > 1 and not self.ways
+
+        def walk(cotangents: list[Tensor]) -> list[Tensor | None]:
+            found = region.walk(which, cotangents)
+            if is_first:  # all that may be of use
+                take_saved(region.nodes())
+            return found
+
+        way = Way(recorder, [region.ys[i] for i in which], walk, self.saved)
+        region.give_up()
+        if is_first:
+            self.graph = graph_of(recorder, way, region)
+        self.ways[which] = way
 
     def holds(self) -> bool:
         """Whether none of it failed for want of memory, or is missed."""
@@ -248,14 +277,12 @@ class Reverse:
         ]
 
 
-def graph_of(
-    recorder: Recorder, way: Way, roots: list[Node], ends: list[Node], stops: set[Node]
-) -> Graph | None:
+def graph_of(recorder: Recorder, way: Way, region: Region) -> Graph | None:
     """The graph behind results; None where it cannot be kept, and there are but two."""
     try:
-        return Graph(recorder.tape, way.tape, roots, ends, stops)
+        return Graph(recorder.tape, way.tape, region.roots, region.ends, region.stops)
     except UnfitError:
-        if len(roots) > 2 or keeps_made(behind(roots, stops), way.tape):
+        if len(region.roots) > 2 or keeps_made(region.nodes(), way.tape):
             raise
         return None
 
@@ -273,12 +300,6 @@ def keeps_made(nodes: Iterable[Node], tape: Any) -> bool:
         with contextlib.suppress(UnfitError):
             mapped([value for _, value in attributes(node)], look, None)
     return found
-
-
-def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
-    """The leaves that roots lead to, not through `stops`."""
-    edges = (edge for node in behind(roots, stops) for edge in node.edges if edge not in stops)
-    return list(dict.fromkeys(edge for edge in edges if isinstance(edge, AccumulateGrad)))
 
 
 def arriving(roots: list[Node], stops: set[Node]) -> list[Node]:
