@@ -45,7 +45,7 @@ def checked(
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         return recording.failed()
     states = recording.states()
-    grads = [(leaf, leaf.grad) for leaf, _ in recording.leaves]
+    grads = [(leaf, leaf.grad) for leaf, _ in recording.gradients.leaves]
     outs = ffi.new("ad_tensor *[]", recording.n_made + 1)
     failed = lib.ad_tape_run_hashed(recording.tape, len(ps), ps, outs) and take_failure()[0]
     for p in outs[0 : recording.n_made]:

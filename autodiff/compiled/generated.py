@@ -157,7 +157,7 @@ class Text:
             if not isinstance(place.owner, Module):  # of which changes are counted
                 now = PLACES[place.at].format(owner=self.object(place.table), key=place.key)
                 tests.append(f"{now} is not {self.object(left)}.now[{i}]")
-        for leaf, before in recording.needs:
+        for leaf, before in recording.gradients.needs:
             tests.append(f"{self.object(leaf)}.grad is not {self.object(before)}")
         for i, value in enumerate(args):
             if i not in inputs:
@@ -182,7 +182,7 @@ class Text:
     def run(self, inputs: list[str]) -> None:
         """Run the tape on the tensors of these names, and return the result."""
         recording = self.recording
-        for i, _ in recording.by_argument:
+        for i, _ in recording.gradients.by_argument:
             self.line(f"if {inputs[i]}.grad is not None:")
             self.line(f"    return {self.miss}")
         if recording.looks:
@@ -190,9 +190,9 @@ class Text:
             self.line(f"    return {self.miss}")
         lent = self.take_lent(inputs)
         outs = self.run_tape([f"{x}._p" for x in [*inputs, *lent]])
-        for leaf, after in recording.leaves:
+        for leaf, after in recording.gradients.leaves:
             self.line(f"{self.object(leaf)}.grad = {self.object(after)}")
-        for i, pending in recording.by_argument:
+        for i, pending in recording.gradients.by_argument:
             self.line(f"{inputs[i]}._accumulator().grad = {self.object(pending)}.make()")
         self.make_node(inputs, outs)
         made = iter(outs)
@@ -211,7 +211,7 @@ class Text:
 
     def take_lent(self, inputs: list[str]) -> list[str]:
         """The names of what the tape takes behind the arguments."""
-        n = len(self.recording.lent) + sum(map(len, self.recording.left.reads))
+        n = len(self.recording.gradients.lent) + sum(map(len, self.recording.left.reads))
         if not n:
             return []
         self.line(f"lent = recording.lent_to(({', '.join([*inputs, ''])}))")

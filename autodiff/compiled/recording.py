@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.amp.policies import state as autocast_state
 from autodiff.anomaly import place
 from autodiff.changes import changes, new_lock
 from autodiff.compiled.generated import MISS, make_runner
+from autodiff.compiled.gradients import Gradients, plain_gradient
 from autodiff.compiled.guards import Names
 from autodiff.compiled.left import Left, unfit
-from autodiff.compiled.record import ARGUMENT, MADE, READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
-from autodiff.compiled.state import NONE, State
+from autodiff.compiled.state import State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.nn.module import Module
-from autodiff.node import AccumulateGrad, Node, Pending, mode
+from autodiff.node import Node, mode
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, live_node, own
+from autodiff.tensor import Tensor, live_node
 
 
 class _Last(threading.local):
@@ -84,7 +85,8 @@ class Recording:
         self.spec = self.take_result((result, *self.left.values), recorder)
         made = [output for output in dict.fromkeys(self.outputs) if output.given is None]
         self.made = [output for output in made if output.argument < 0]
-        self.take_events(recorder, any(r.outlived(recorder.before) for r in before))
+        lends = any(r.gradients.outlived(recorder.before) for r in before)
+        self.gradients: Gradients = Gradients(recorder, self.known, lends)
         self.n_made = self.n_before_links = len(self.made)
         if self.live and any(self.left.reads):
             raise unfit()
@@ -192,68 +194,6 @@ class Recording:
         exported(self.tape, y._p)
         return output
 
-    def take_events(self, recorder: Recorder, lends: bool) -> None:
-        """What becomes of gradients, and what they must be before; with `lends`, that they are."""
-        self.leaves: list[tuple[AccumulateGrad, Any]] = []  # and what .grad is after a run
-        self.needs: list[tuple[AccumulateGrad, Any]] = []  # and what it must be before
-        self.n_pending = 0
-        self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
-        self.lent: list[tuple[int, AccumulateGrad]] = []  # whose .grad is one more argument
-        puts = [event for event in recorder.events if event.value is not READ]
-        put = {event.leaf for event in puts}
-        fixed = [*self.known, *(x for x, _ in recorder.looked)]
-        fixed += [event.value for event in puts if event.value is not None]  # or another's gradient
-        places = {lib.ad_storage_id(x._p) for x in fixed}
-        firsts: dict[AccumulateGrad, tuple[Any, int]] = {}
-        for event in recorder.events:
-            firsts.setdefault(event.leaf, (event.value, event.at))
-        ends: dict[AccumulateGrad, tuple[Any, Any]] = {}
-        for leaf, (first, at) in firsts.items():
-            before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
-            if owner is None or self.knows(owner) == MADE:
-                continue  # a leaf of this call alone
-            if isinstance(after, Tensor) and live_node(after) is not None:
-                raise UnfitError("it leaves a gradient that has a graph, not one that is detached")
-            arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
-            lends_it = leaf not in put if arguments else lends and first is READ
-            lent = lends_it and self.lend(before, places)
-            if lent:
-                self.lent.append((arguments[0] if arguments else -1, leaf))
-                if after is before:
-                    continue
-            elif isinstance(before, Tensor) and self.knows(before) == ARGUMENT:
-                raise UnfitError("a gradient has the memory of an argument, or of another", True)
-            if arguments:
-                if before is not None or not isinstance(after, Tensor):
-                    raise UnfitError("it adds to the gradient of an argument, or clears it")
-                self.by_argument.append((arguments[0], self.pending(after)))
-                continue
-            used = isinstance(before, Tensor) and self.knows(before) >= 0
-            if (first is not None or used) and not lent:
-                self.needs.append((leaf, before))
-            if after is not before or first is None:
-                gone = at == 0 if first is None else before is None  # whenever a run begins
-                ends[leaf] = after, self.pending(after, gone)
-                self.leaves.append((leaf, ends[leaf][1]))
-        self.ends = [(leaf, *end) for leaf, end in ends.items() if end[0] is not end[1]]
-        self.events = [event for event in puts if event.leaf in ends]
-        for event in self.events:  # those in between are looked at where a run fails there
-            end, stands = ends[event.leaf]
-            event.value = stands if event.value is end else self.pending(event.value)
-
-    def knows(self, x: Tensor) -> int:
-        """Where the tape has a tensor's memory from."""
-        return int(lib.ad_tape_knows(self.tape, x._p))
-
-    def lend(self, g: Any, places: set[int]) -> bool:
-        """Whether a gradient that was there may be another one at each run."""
-        if type(g) is not Tensor or g._node is not None or lib.ad_storage_id(g._p) in places:
-            return False
-        lent = lib.ad_tape_lend(self.tape, g._p)
-        if lent < 0:
-            raise error("compile")
-        return bool(lent)
-
     def lent_to(self, inputs: Sequence[Tensor]) -> list[Tensor] | None:
         """What a run takes behind these arguments: gradients, and what attributes of modules hold.
 
@@ -262,7 +202,7 @@ class Recording:
         found = self.left.lent()
         if found is None:
             return None
-        for i, leaf in self.lent:
+        for i, leaf in self.gradients.lent:
             g = plain_gradient(inputs[i]._acc if i >= 0 else leaf)
             if g is None:
                 return None
@@ -271,7 +211,7 @@ class Recording:
 
     def take_reverse(self, recorder: Recorder, before: Sequence[Recording]) -> Reverse:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
-        self.n_made += self.n_pending
+        self.n_made += self.gradients.n_pending
         self.n_before_links = self.n_made
         like = [r.reverse for r in before if r.reverse and r.reverse.n == len(self.live)]
         ways = [which for reverse in like for which in [*reverse.ways, *reverse.misses()]]
@@ -281,16 +221,6 @@ class Recording:
         self.n_made = max([self.n_made, *(i + 1 for i in reverse.saved)])
         self.live = []
         return reverse
-
-    def pending(self, g: Any, gone: bool = True) -> Any:
-        """What stands for a gradient after each run; `gone` where the next call begins without."""
-        if not isinstance(g, Tensor) or self.knows(g) != MADE:
-            return g
-        tape, i = self.tape, exported(self.tape, g._p)
-        self.n_pending += 1
-        if not gone and lib.ad_tape_keep(tape, i):
-            raise error("compile")
-        return Pending(lambda: own(lib.ad_tape_get(tape, i), "compile"))
 
     # ---- whether it holds ----
 
@@ -303,7 +233,7 @@ class Recording:
             return False
         if self.reverse is not None and not self.reverse.holds():
             return False
-        if any(leaf.grad is not before for leaf, before in self.needs):
+        if not self.gradients.hold():
             return False
         if not self.names.hold() or not self.state.hold() or not self.left.hold():
             return False
@@ -319,24 +249,16 @@ class Recording:
                 optimizer._refresh()
             self.seen = count
 
-    def outlived(self, gradients: Mapping[AccumulateGrad, Any] = NONE) -> bool:
-        """Whether a leaf has another gradient, by now or of these, than a run would take."""
-        found = ((gradients.get(leaf, leaf.grad), before) for leaf, before in self.needs)
-        return any(isinstance(was, Tensor) and g is not None and g is not was for g, was in found)
-
     def is_surpassed(self) -> bool:
         """Whether another recording would do what this one cannot, or not as fast."""
         missed = self.reverse is not None and bool(self.reverse.misses())
-        return missed or self.outlived()
+        return missed or self.gradients.outlived()
 
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
-        after = dict(self.leaves)
         left = self.left.places or self.left.put
-        apart = self.by_argument or self.after or self.looks or left or self.caught
-        if apart or any(leaf in after for _, leaf in self.lent):
-            return False
-        return all(after.get(leaf, before) is before for leaf, before in self.needs)
+        apart = self.after or self.looks or left or self.caught
+        return not apart and self.gradients.lead_to_themselves()
 
     # ---- running it ----
 
@@ -368,12 +290,9 @@ class Recording:
             self.refresh(now)
 
     def settle(self) -> None:
-        """Leave the recorded call's gradients to the tape: the next run may write over them."""
+        """Leave what the recorded call made to the tape: the next run may write over it."""
         self.left.settle()
-        for leaf, end, after in self.ends:
-            if leaf.grad is end:  # and not what another thread put since
-                leaf.grad = after
-        self.ends = []
+        self.gradients.settle()
 
     def states(self) -> list[tuple[Any, Tensor]]:
         """Where the generators are that a run draws from."""
@@ -392,9 +311,7 @@ class Recording:
             return MISS
         at = lib.ad_tape_position()
         source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0
-        for event in self.events:
-            if event.at <= source:
-                event.leaf.grad = event.value
+        self.gradients.put(source)
         for begun, module, flag, value in self.left.set_at:
             if begun <= source:
                 Module.__setattr__(module, flag, value)
@@ -405,9 +322,3 @@ class Recording:
         found = describe(failure, name + where)
         of_lines = name in ("gather", "scatter_") and isinstance(found, IndexError)
         raise RuntimeError(str(found)) if of_lines else found  # as these raise it by themselves
-
-
-def plain_gradient(leaf: AccumulateGrad | None) -> Tensor | None:
-    """The gradient of a leaf, where it is a tensor without a graph."""
-    g = None if leaf is None else leaf.made()
-    return g if g.__class__ is Tensor and g._node is None else None

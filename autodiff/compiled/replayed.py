@@ -58,8 +58,8 @@ def plan(
     recording: Recording, args: tuple[Any, ...], inputs: list[int], python: Called, slow: Called
 ) -> tuple[Any, ...]:
     """What csrc/replay.h reads, in its order."""
-    left = recording.left
-    apart = recording.by_argument or recording.looks or recording.lent or recording.after
+    left, gradients = recording.left, recording.gradients
+    apart = gradients.by_argument or recording.looks or gradients.lent or recording.after
     if apart or left.places or left.put or any(left.reads) or recording.caught:
         raise BeyondError
     reverse = recording.reverse
@@ -73,7 +73,7 @@ def plan(
 
     outputs = outputs_of(recording, inputs)
     structure = structure_of(recording, [*outputs])
-    leaves, n = tuple(recording.leaves), recording.n_made
+    leaves, n = tuple(gradients.leaves), recording.n_made
     if max(len(args), len(structure[2]), len(leaves), n) > MOST:
         raise BeyondError
     plain = recording.grad and not recording.inference and recording.autocast == PLAIN
@@ -114,7 +114,7 @@ def looks(recording: Recording) -> Iterator[Look]:
             yield CALL, owner, place, value
         else:
             raise BeyondError
-    for leaf, before in recording.needs:
+    for leaf, before in recording.gradients.needs:
         yield ATTRIBUTE, leaf, "grad", before
 
 

@@ -117,7 +117,7 @@ class Loop:
                 if not last.busy:
                     return False  # the arguments share memory in another way
                 time.sleep(0)  # another thread calls the function between these native calls
-            for leaf, after in recording.leaves:
+            for leaf, after in recording.gradients.leaves:
                 leaf.grad = after
             self.progress.advance(to - done)
             done = to
