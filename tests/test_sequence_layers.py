@@ -228,7 +228,7 @@ def test_what_steps_refuse() -> None:
     x, bools = ad.ones(3, 4), ad.ones(3, 4, dtype=ad.bool)
     native, out = steps_op.native, ad.ones(3, 4)
     assert lib.ad_pw_steps(native, 0, 2, [x._p, x._p], 1, [out._p]) == lib.AD_NO_VARIANT
-    steps_op.write_steps([x._p, x._p], out._p)
+    steps_op.write_steps([x._p, x._p], out._p, False)
     assert out.tolist() == [[2.0] * 4] * 3
     for one, other, out, count in (
         (x, x[:2], x.clone(), 2),  # another number of steps

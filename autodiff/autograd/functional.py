@@ -39,7 +39,13 @@ class _Run:
     """A function run once on inputs that gradients are wanted for."""
 
     def __init__(
-        self, name: str, func: Callable[..., Any], inputs: Any, create: bool, *v: Any
+        self,
+        name: str,
+        func: Callable[..., Any],
+        inputs: Any,
+        create: bool,
+        strict: bool,
+        *v: Any,
     ) -> None:
         self.many_inputs = isinstance(inputs, tuple)
         given = _tuple(inputs, "inputs", name)
@@ -51,6 +57,8 @@ class _Run:
         outputs = func(*self.inputs)
         self.many_outputs = isinstance(outputs, tuple)
         self.outputs = _tuple(outputs, "outputs of the user-provided function", name)
+        if strict:
+            self.check_outputs()
 
     def of_inputs(self, found: Sequence[Any]) -> Any:
         """Results in the form of the inputs."""
@@ -171,9 +179,7 @@ def vjp(
     (tensor([1., 4.]), tensor([2., 4.]))
     """
     with enable_grad():
-        run = _Run("vjp", func, inputs, create_graph)
-        if strict:
-            run.check_outputs()
+        run = _Run("vjp", func, inputs, create_graph, strict)
         vs = _vectors(v, run.outputs, run.many_outputs, "vjp", _OF_OUTPUT)
         found = grad_of_some(run.outputs, run.inputs, vs, create_graph)
         grads = _filled(found, run.inputs, strict, _INDEPENDENT)
@@ -198,9 +204,7 @@ def jvp(
     (tensor([1., 4.]), tensor([2., 4.]))
     """
     with enable_grad():
-        run = _Run("jvp", func, inputs, create_graph, v)
-        if strict:
-            run.check_outputs()
+        run = _Run("jvp", func, inputs, create_graph, strict, v)
         pushed = _pushed(run, run.outputs, create_graph, strict, _INDEPENDENT)
     outputs = run.of_outputs(_detached(run.outputs, create_graph))
     return outputs, run.of_outputs(_detached(pushed, create_graph))
@@ -240,9 +244,7 @@ def jacobian(
             "supported together. Please either set `strict=False` or `vectorize=False`."
         )
     with enable_grad():
-        run = _Run("jacobian", func, inputs, create_graph)
-        if strict:
-            run.check_outputs()
+        run = _Run("jacobian", func, inputs, create_graph, strict)
         if vectorize:
             jacobians = importlib.import_module("autodiff.func.jacobians")  # which is above
             compute = jacobians.jacobian_rows
@@ -324,9 +326,7 @@ def hvp(
     (tensor(9.), tensor([6., 0.]))
     """
     with enable_grad():
-        run = _Run("hvp", func, inputs, create_graph, v)
-        if strict:
-            run.check_outputs()
+        run = _Run("hvp", func, inputs, create_graph, strict, v)
         _check_single("hvp", run.many_outputs, run.outputs)
         products = _pushed(run, _gradient(run, strict), create_graph, strict, _LINEAR)
     return _with_output(run, products, create_graph)
@@ -356,9 +356,7 @@ def vhp(
     (tensor(9.), tensor([6., 0.]))
     """
     with enable_grad():
-        run = _Run("vhp", func, inputs, create_graph, v)
-        if strict:
-            run.check_outputs()
+        run = _Run("vhp", func, inputs, create_graph, strict, v)
         _check_single("vhp", run.many_outputs, run.outputs)
         first = _gradient(run, strict)
         found = grad_of_some(first, run.inputs, run.vectors, create_graph)

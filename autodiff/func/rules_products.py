@@ -123,9 +123,7 @@ def _layer_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
 
 @for_operations("group_norm")
 def _group_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
-    (normal,) = args
-    x, weight, bias = tensors
-    return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
+    return composed_group_norm(*tensors, *args)
 
 
 @for_operations("affine")

@@ -19,6 +19,7 @@ from autodiff.nn.normalization import LayerNorm
 from autodiff.node import mode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
+from autodiff.ops.diagonals import triu
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -368,7 +369,4 @@ class Transformer(Module):
         sz: int, device: str | None = None, dtype: dtype | None = None
     ) -> Tensor:
         """A mask (sz, sz) of -inf above the diagonal and zeros elsewhere."""
-        mask = full((sz, sz), -math.inf, dtype=dtype)
-        for i in range(sz):
-            mask[i, : i + 1] = 0
-        return mask
+        return triu(full((sz, sz), -math.inf, dtype=dtype), 1)

@@ -154,7 +154,7 @@ def write_at(
 
 
 def write_along(
-    x: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool, op: Op = _put
+    x: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool, op: Op
 ) -> Tensor:
     """The same at what one int64 tensor names along a dimension: no history is quicker."""
     if is_untold(x, values):

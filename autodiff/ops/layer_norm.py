@@ -109,19 +109,18 @@ def _channel_vjp(g: Any, x: Any, w: Any, node: OpNode, *wanted: Any) -> Any:
     return lib.ad_channel_norm_vjp(g, x, normal.shape[0], w, normal.stats, *wanted)
 
 
-def composed_group_norm(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
+def composed_group_norm(x: Tensor, weight: Tensor, bias: Tensor, normal: Normal) -> Tensor:
     """`group_norm` of other operations."""
     shape = list(x.shape)
-    rows = reshape(x, [shape[0], groups, -1])
-    y = reshape(layer_norm(rows, rows.shape[2:], None, None, eps), [*shape[:2], -1])
+    rows = reshape(x, [shape[0], normal.shape[0], -1])
+    y = reshape(layer_norm(rows, rows.shape[2:], None, None, normal.eps), [*shape[:2], -1])
     return reshape(affine(y, weight, bias), shape)
 
 
 def _group_rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[Tensor | None]:
     def composed(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
+        return composed_group_norm(x, weight, bias, node.args[0])
 
-    normal: Normal = node.args[0]
     bias = weight.detach().requires_grad_(node.needs(2))  # it is only added: any numbers will do
     return cotangents_of(composed, node, g, (x, weight, bias))
 

@@ -154,7 +154,7 @@ class PointwiseOp:
         while lib.ad_pw(self.native, self.n_in, given, len(outs), outs):
             self.specialise(take_failure(), list(map(wrap, given)))
 
-    def write_steps(self, given: Sequence[Any], out: Any, reverse: bool = False) -> None:
+    def write_steps(self, given: Sequence[Any], out: Any, reverse: bool) -> None:
         """Write over `out` the results of one index of the first dimension after another.
 
         A step may read what those before it wrote. Nothing is recorded.
