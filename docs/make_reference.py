@@ -80,7 +80,7 @@ THEMES = {
     "powers",
     "reductions": "reductions extremes derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms distances",
-    "views": "views rearrange transposes splitting regions order repetition diagonals "
+    "views": "views clones rearrange transposes splitting regions order repetition diagonals "
     "stacking join",
     "indexing": "gather indexing slices placing scatter assign sorting searching embedded",
     "random": "random draws generator",

@@ -10,10 +10,10 @@ from autodiff import dtypes
 from autodiff.grad_mode import enable_grad
 from autodiff.graph import grad
 from autodiff.named import NamedTuple
+from autodiff.ops.clones import clone
 from autodiff.ops.create import empty
 from autodiff.ops.generator import Generator, default_generator
 from autodiff.ops.random import randn
-from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
 

@@ -9,12 +9,12 @@ from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, is_told_by_none, is_untold, titled
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone
 from autodiff.ops.create import exact, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
 
 

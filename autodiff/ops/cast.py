@@ -12,9 +12,9 @@ from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, inputs
 from autodiff.ops.calls import quick_call
+from autodiff.ops.clones import in_format
 from autodiff.ops.guard import must_be, no_flag
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.views import in_format
 from autodiff.ops.written import MISSING
 from autodiff.shortcuts import unless
 from autodiff.tensor import Tensor

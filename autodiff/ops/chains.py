@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.ops.clones import clone
 from autodiff.ops.contraction import matmul
 from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
 from autodiff.ops.stacking import check_tensors
-from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
 

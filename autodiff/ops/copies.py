@@ -10,6 +10,7 @@ from typing import Any
 from autodiff.formats import contiguous_format
 from autodiff.ops import diagonals, rearrange, regions, splitting, transposes, views
 from autodiff.ops.base import titled
+from autodiff.ops.clones import clone
 from autodiff.ops.subscript import slice_dim
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
@@ -30,7 +31,7 @@ def _copied(name: str, view: Callable[..., Any], arguments: str) -> Callable[...
     title = f"{name.title().replace('_', '')}Backward0_copy"
 
     def copy(y: Tensor) -> Tensor:
-        return titled(views.clone(y, memory_format=contiguous_format), title)
+        return titled(clone(y, memory_format=contiguous_format), title)
 
     @functools.wraps(view)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,7 @@ from autodiff.native import describe, error, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import Op, called
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone
 from autodiff.ops.declare import FUNCTIONS, where
 from autodiff.ops.extremes import _MAX, _MIN, _amax, _amin, extreme_over
 from autodiff.ops.gather import nonzero
@@ -25,7 +26,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _native, _prepared, _restore
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
-from autodiff.ops.views import _slice, clone, zeros_p
+from autodiff.ops.views import _slice, zeros_p
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, own, wrap
 

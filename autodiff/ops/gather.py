@@ -11,8 +11,9 @@ from autodiff.native import describe, error, ffi, hold, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, has_history, is_untold
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import _select, clone, expand, reshape, unsqueeze, zeros_p
+from autodiff.ops.views import _select, expand, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, broadcast, dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 

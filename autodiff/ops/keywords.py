@@ -9,9 +9,9 @@ from typing import Any
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.node import mode
+from autodiff.ops.clones import in_format
 from autodiff.ops.guard import PLAIN, Elsewhere, guarded
 from autodiff.ops.out import asked, check_out, put, written, written_all
-from autodiff.ops.views import in_format
 from autodiff.ops.written import parameters
 from autodiff.shortcuts import alike, plain, store
 from autodiff.tensor import Tensor

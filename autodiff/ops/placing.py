@@ -13,6 +13,7 @@ from autodiff.node import mode
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import Op, OpNode, is_untold
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone, copied
 from autodiff.ops.create import scalar
 from autodiff.ops.gather import (
     Indices,
@@ -30,7 +31,7 @@ from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector, fits_along
 from autodiff.ops.subscript import BOOL, INT64, advanced, basic, by_places, is_mask, is_places
-from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
+from autodiff.ops.views import _slice, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
 

@@ -12,19 +12,11 @@ from autodiff.grad_mode import inference_mode
 from autodiff.native import NULL, ffi, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
+from autodiff.ops.clones import contiguous
 from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.transposes import t
-from autodiff.ops.views import (
-    _permute,
-    _view,
-    contiguous,
-    reshape,
-    squeeze,
-    transpose,
-    unsqueeze,
-    viewed,
-)
+from autodiff.ops.views import _permute, _view, reshape, squeeze, transpose, unsqueeze, viewed
 from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, inverse, sizes_of
 from autodiff.tensor import Tensor
 

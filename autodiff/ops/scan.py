@@ -15,6 +15,7 @@ from autodiff.native import error, ffi, hold, lib
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import OUTPUT, Op, OpNode, is_untold
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone
 from autodiff.ops.declare import exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
@@ -23,7 +24,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.out import written_all
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
-from autodiff.ops.views import clone, narrow
+from autodiff.ops.views import narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
 

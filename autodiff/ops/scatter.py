@@ -12,11 +12,12 @@ from autodiff.ops import arithmetic, elementwise
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import clone, copied, row_major
 from autodiff.ops.create import ROUNDED_ONCE, exact, scalar
 from autodiff.ops.gather import Indices, _along, as_places
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
-from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
+from autodiff.ops.views import _expand, _slice, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 

@@ -9,6 +9,7 @@ from autodiff import dtypes
 from autodiff.native import error, lib
 from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import copied
 from autodiff.ops.create import scalar
 from autodiff.ops.gather import (
     Indices,
@@ -19,7 +20,7 @@ from autodiff.ops.gather import (
     write_along,
     write_at,
 )
-from autodiff.ops.views import copied, reshape, unsqueeze, zeros_p
+from autodiff.ops.views import reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, wrap
 

@@ -12,11 +12,12 @@ from autodiff.dtypes import dtype, flag, get_default_dtype
 from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.bytes import reinterpreted
+from autodiff.ops.clones import clone
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import renewed, unset
 from autodiff.ops.foreign import view_of
 from autodiff.ops.guard import must_be, strict
-from autodiff.ops.views import clone, narrow
+from autodiff.ops.views import narrow
 from autodiff.shapes import contiguous_strides, sizes_of
 from autodiff.tensor import Tensor, wrap
 

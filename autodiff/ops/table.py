@@ -10,7 +10,8 @@ BOTH = {
     "arithmetic": "add sub div pow addcmul addcdiv lerp logit nan_to_num round positive",
     "clamping": "clamp clamp_min clamp_max",
     "comparing": "equal isclose allclose",
-    "views": "reshape permute transpose select narrow squeeze unsqueeze flatten clone",
+    "views": "reshape permute transpose select narrow squeeze unsqueeze flatten",
+    "clones": "clone",
     "splitting": "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
     "regions": "as_strided",
     "rearrange": "movedim swapaxes ravel unflatten",
@@ -51,7 +52,8 @@ BOTH = {
 METHODS = {
     "overwriting": "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
     "logit_ nan_to_num_ polygamma_ round_",
-    "views": "view expand alias contiguous",
+    "views": "view expand alias",
+    "clones": "contiguous",
     "rearrange": "reshape_as unfold",
     "repetition": "repeat",
     "diagonals": "tril_ triu_ fill_diagonal_",

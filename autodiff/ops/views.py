@@ -9,13 +9,11 @@ from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype as DType
-from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
-from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.bytes import reinterpreted
 from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, inverse, sizes_of
-from autodiff.tensor import Tensor, live_node, own
+from autodiff.tensor import Tensor
 
 # ---- adjoints: a cotangent put back where a view was taken ----
 
@@ -37,10 +35,6 @@ def _embed_forward(g: Any, shape: Sequence[int], take: Callable[[Any], Any], _: 
 _embed: Op = Op(
     "embed", _embed_forward, lambda node, g: (node.args[2](g),), grad_name="SliceBackward0"
 )
-
-
-def _same(node: Any, g: Tensor) -> tuple[Tensor]:
-    return (g,)
 
 
 # ---- views ----
@@ -89,7 +83,7 @@ def _dims_named(shape: Sequence[int], mask: int) -> int:
 
 _unsqueeze: Op = Op("unsqueeze", lib.ad_unsqueeze,
         lambda node, g: (_squeeze(g, 1 << node.args[0]),), view=True, shaped=False)  # fmt: skip
-_alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
+_alias: Op = Op("alias", lib.ad_alias, lambda node, g: (g,), view=True, shaped=False)
 
 
 _view_at_once, _expand_at_once = _view.direct(lib.ad_view), _expand.direct(lib.ad_expand)
@@ -364,17 +358,6 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, sizes) if y is None else y
 
 
-# ---- copies that keep the elements ----
-
-
-_clone: Op = Op("clone", lib.ad_clone, _same, shaped=False)
-_copy_contiguous: Op = Op(
-    "contiguous", lib.ad_contiguous, _same, shaped=False, grad_name="CloneBackward0"
-)
-_clone_at_once = _clone.direct(lib.ad_clone, always=())
-_contiguous_at_once = _copy_contiguous.direct(lib.ad_contiguous)
-
-
 def alias(x: Tensor) -> Tensor:
     """Another tensor of the same memory, as a view.
 
@@ -384,62 +367,3 @@ def alias(x: Tensor) -> Tensor:
     tensor([1., 1.])
     """
     return _alias(x)
-
-
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy of the tensor, through which gradients pass.
-
-    >>> x = ad.ones(2)
-    >>> y = x.clone().zero_()
-    >>> x
-    tensor([1., 1.])
-    """
-    if memory_format is None and (y := _clone_at_once(input)) is not None:
-        return y  # type: ignore[no-any-return]
-    return _clone.call(input if memory_format is None else in_format(input, memory_format))
-
-
-def row_major(x: Tensor) -> Tensor:
-    """A copy in row-major order, whatever the tensor's is."""
-    return _clone(x) if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
-
-
-def copied(x: Tensor, order_kept: bool = False) -> Tensor:
-    """The same, in x's own place in the graph: to be written to before anybody sees it."""
-    p = x._p
-    kept = order_kept or p.contiguous
-    y = own(lib.ad_clone(p) if kept else lib.ad_contiguous(p, p.dtype), "clone", p)
-    if mode.grad:
-        y._node = live_node(x)
-    return y
-
-
-def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself where its elements lie in row-major order, else a copy that does.
-
-    With `channels_last` the order is that of images' rows, columns and then channels.
-
-    >>> ad.zeros(2, 3).t().contiguous().stride()
-    (2, 1)
-    """
-    if memory_format is not None and memory_format is not contiguous_format:
-        return in_format(x, memory_format)
-    p = x._p
-    if p.contiguous:
-        return x
-    y = _contiguous_at_once(x, p.dtype)
-    return _copy_contiguous.call(x, p.dtype) if y is None else y
-
-
-def in_format(x: Tensor, form: Any) -> Tensor:
-    """The tensor with its elements in a format's order; itself where they are."""
-    if not isinstance(form, memory_format):
-        kind = type(form).__name__
-        raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
-    order = form.order_of(x.ndim)
-    if order is None:
-        return contiguous(x) if form.name == "contiguous_format" else x
-    there = permute(x, order)
-    if there._p.contiguous:
-        return x
-    return permute(contiguous(there), inverse(order))

@@ -8,12 +8,12 @@ from autodiff.dtypes import FIRST_FLOAT, float64, uint8
 from autodiff.ops import activations, arithmetic, calling, elementwise
 from autodiff.ops.calls import PLAIN
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import contiguous
 from autodiff.ops.create import empty_like
 from autodiff.ops.draws import draw_into
 from autodiff.ops.gated import glu
 from autodiff.ops.numbers import number, numbers, operand
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.views import contiguous
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [

@@ -16,6 +16,7 @@ from autodiff.nn.functional.reduction import check_tensors, reduced, reduction_o
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import contiguous
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import full
 from autodiff.ops.declare import where as either
@@ -24,7 +25,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
-from autodiff.ops.views import contiguous, expand, narrow, reshape, select, transpose
+from autodiff.ops.views import expand, narrow, reshape, select, transpose
 from autodiff.tensor import Tensor, own, wrap
 
 __all__ = ["ctc_loss"]

@@ -14,12 +14,12 @@ from autodiff.node import mode
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.clones import contiguous
 from autodiff.ops.create import zeros
 from autodiff.ops.halves import mixed, through_float32
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
-from autodiff.ops.views import contiguous
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]

@@ -21,6 +21,7 @@ from autodiff.nn.functional.reduction import (
 )
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, has_history, titled
+from autodiff.ops.clones import contiguous
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul
@@ -32,7 +33,7 @@ from autodiff.ops.numbers import number_of, operand
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
-from autodiff.ops.views import contiguous, reshape, unsqueeze
+from autodiff.ops.views import reshape, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 __all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
