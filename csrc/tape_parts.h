@@ -85,13 +85,15 @@ struct ad_tape {
 };
 
 void *ad_grown(void *items, int n, size_t size); /* room for one more than n, or NULL */
-uint64_t ad_step_hash(const ad_step *s);
 void ad_watch_before(ad_tape *t, const ad_call *c);
 int ad_watch_after(ad_tape *t, const ad_call *c);
 int ad_tape_fuse(ad_tape *t); /* tape_fuse.c */
-bool ad_step_like(const ad_call *c,
-                  ad_step *s); /* operands as they are; their places are the caller's to set */
-bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
+
+/* ---- tape_steps.c ---- */
+
+/* Operands as they are; their places are the caller's to set. */
+bool ad_step_like(const ad_call *c, ad_step *s);
 void ad_step_free(ad_step *s);
+uint64_t ad_step_hash(const ad_step *s);
 
 #endif
