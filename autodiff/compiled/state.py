@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.compiled.tree import same
 from autodiff.hooks import HookDict
 from autodiff.nn._hooks import Hooks, of_all
-from autodiff.nn._state import REGISTERS
+from autodiff.nn._registers import REGISTERS
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor, live_node

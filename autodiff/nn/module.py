@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from autodiff.changes import changed, changed_of
-from autodiff.nn import _state
+from autodiff.nn import _registers, _state
 from autodiff.nn._conversion import Convertible
 from autodiff.nn._hooks import (
     Hooked,
@@ -59,9 +59,9 @@ class Module(Hooked, _state.Stateful, Convertible):
 
     def __init__(self) -> None:
         values = self.__dict__
-        values["_parameters"] = _state.Parameters(self)
-        values["_buffers"] = _state.Buffers(self)
-        values["_modules"] = _state.Modules(self)
+        values["_parameters"] = _registers.Parameters(self)
+        values["_buffers"] = _registers.Buffers(self)
+        values["_modules"] = _registers.Modules(self)
         values["training"] = True
         values["_hooks"] = None
         values["_parameter_names"] = {}
@@ -70,9 +70,9 @@ class Module(Hooked, _state.Stateful, Convertible):
 
     # ---- registers ----
 
-    _parameters = _state.register("_parameters")
-    _buffers = _state.register("_buffers")
-    _modules = _state.register("_modules")
+    _parameters = _registers.register("_parameters")
+    _buffers = _registers.register("_buffers")
+    _modules = _registers.register("_modules")
 
     def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
         if "_module_names" not in self.__dict__:
@@ -224,7 +224,7 @@ class Module(Hooked, _state.Stateful, Convertible):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the parameters' gradients: to None, or to zeros."""
-        _state.zero_grad(self.parameters(), set_to_none)
+        _registers.zero_grad(self.parameters(), set_to_none)
 
     def apply(self: Self, fn: Callable[[Module], object]) -> Self:
         """Call `fn` on every module below and on this one, deepest first."""
@@ -305,7 +305,7 @@ class Module(Hooked, _state.Stateful, Convertible):
         self.__dict__.update(state)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             self.__dict__[register] = dict(self.__dict__.get(register, {}))
-        self.__dict__.update((name, kind(self)) for name, kind in _state.REGISTERS.items())
+        self.__dict__.update((name, kind(self)) for name, kind in _registers.REGISTERS.items())
         changed()
 
     # ---- text ----

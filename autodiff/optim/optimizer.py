@@ -19,7 +19,7 @@ from autodiff.changes import (
 )
 from autodiff.dtypes import float32
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
-from autodiff.nn._state import zero_grad
+from autodiff.nn._registers import zero_grad
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.typed import typename
 from autodiff.optim._hooks import (
