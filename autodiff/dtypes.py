@@ -81,6 +81,10 @@ _BETWEEN: Final = ({uint8, int8}, {float16, bfloat16})  # pairs that another typ
 FLOATS: Final = (*HALVES, float32, float64)
 FIRST_FLOAT: Final = float16.code
 SCALAR_NAMES: Final = tuple(d.title for d in ALL)
+CPP_NAMES: Final = (  # which other messages have
+    "bool", "unsigned char", "signed char", "short int", "int", "long int", "c10::Half",
+    "c10::BFloat16", "float", "double",
+)  # fmt: skip
 
 
 def _check_type(name: str, d: object) -> None:

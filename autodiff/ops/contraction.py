@@ -128,22 +128,9 @@ _linear = Op("linear", lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2), _linear
         bilinear=True, shaped=False, grad_name=_linear_name, sweep=_sweep)  # fmt: skip
 
 
-_C_NAMES = {  # as the message has them
-    "float64": "double",
-    "float32": "float",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "int64": "long int",
-    "int32": "int",
-    "int16": "short int",
-    "int8": "signed char",
-    "uint8": "unsigned char",
-}
-
-
 def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
     if a._p.dtype != b._p.dtype:
-        kinds = " != ".join(_C_NAMES.get(x.dtype.name, x.dtype.name) for x in (a, b))
+        kinds = " != ".join(dtypes.CPP_NAMES[x._p.dtype] for x in (a, b))
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {kinds}: {op} of {a.dtype!r} and "
             f"{b.dtype!r}"

@@ -743,6 +743,9 @@ ERRORS: dict[str, Case] = {
                 ),
                 (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).long()}),
                 (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).double()}),
+                (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).half()}),
+                (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).char()}),
+                (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).short()}),
             ]
         )
     },

@@ -21,7 +21,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
             "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
             f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
-    names = [_type_name(x) for x in (query, key, value)]
+    names = [dtypes.CPP_NAMES[x._p.dtype] for x in (query, key, value)]
     if len(set(names)) > 1:
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
@@ -54,13 +54,9 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
     if mask.dtype is not dtypes.bool and mask.dtype is not query.dtype:
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-            f"attn_mask.dtype: {_type_name(mask)} and  query.dtype: {names[0]} instead."
+            f"attn_mask.dtype: {dtypes.CPP_NAMES[mask._p.dtype]} and  query.dtype: {names[0]} "
+            "instead."
         )
-
-
-def _type_name(x: Tensor) -> str:
-    name = x.dtype.title.lower()
-    return {"long": "long int", "byte": "unsigned char"}.get(name, name)
 
 
 def _grouped(query: Tensor, x: Tensor) -> Tensor:
