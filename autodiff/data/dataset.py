@@ -234,10 +234,10 @@ def samples(dataset: Any, indices: Sequence[Any]) -> Any:
 def random_split(
     dataset: Dataset[T_co], lengths: Sequence[int | float], generator: Generator | None = None
 ) -> list[Subset[T_co]]:
-    """Random subsets of the given lengths, or of the given shares where these sum to 1.
+    """Random subsets of the given lengths, or of the given fractions where these sum to 1.
 
-    What shares leave over goes to the first subsets, one each. ValueError for lengths that do not
-    sum to the data set's.
+    What fractions leave over goes to the first subsets, one each. ValueError for lengths that do
+    not sum to the data set's.
 
     >>> [len(part) for part in data.random_split(range(10), [0.75, 0.25])]
     [8, 2]

@@ -115,7 +115,7 @@ class ExpRelaxedCategorical(_Tempered, OfCategories):
 
 
 class RelaxedOneHotCategorical(_Relaxed):
-    """Shares: the lower the temperature, the nearer to a `OneHotCategorical`.
+    """Probabilities: the lower the temperature, the nearer to a `OneHotCategorical`.
 
     >>> distributions.RelaxedOneHotCategorical(ad.tensor(1.0), ad.ones(2)).support
     Simplex()
@@ -136,7 +136,7 @@ class RelaxedOneHotCategorical(_Relaxed):
 
 
 class LogisticNormal(TransformedDistribution):
-    """Shares that `StickBreakingTransform` makes of normal numbers, one more than of these.
+    """Probabilities that `StickBreakingTransform` makes of normal numbers, one more than of these.
 
     >>> distributions.LogisticNormal(ad.zeros(2), ad.ones(2)).sample((5,)).shape
     torch.Size([5, 3])

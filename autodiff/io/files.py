@@ -31,7 +31,7 @@ _DTYPES = {
 
 
 def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) -> None:
-    """Write tensors, and dicts, lists, tuples, numbers, texts and None that hold them, to a file.
+    """Write tensors, and dicts, lists, tuples, numbers, strings and None that hold them, to a file.
 
     `f` is a path or a binary file. The format is safetensors (pip install 'autodiff[io]'): a dict
     of tensors can be read by whatever reads that; what else there is, is told in its metadata. A

@@ -66,7 +66,7 @@ class LeakyReLU(Module):
 
 @calls(functional.hardtanh)
 class Hardtanh(Module):
-    """input limited to [min_val, max_val].
+    """input clamped to [min_val, max_val].
 
     >>> nn.Hardtanh()(ad.tensor([-2.0, 0.5, 2.0]))
     tensor([-1.0000,  0.5000,  1.0000])
@@ -128,7 +128,7 @@ class SiLU(_InPlace):
 
 
 class ReLU6(Hardtanh):
-    """input limited to [0, 6].
+    """input clamped to [0, 6].
 
     >>> nn.ReLU6()(ad.tensor([-1.0, 1.0, 8.0]))
     tensor([0., 1., 6.])

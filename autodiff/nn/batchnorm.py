@@ -305,7 +305,7 @@ class GroupNorm(Module):
 
 @calls(functional.local_response_norm)
 class LocalResponseNorm(Module):
-    """Divides by (k + alpha times the mean square of `size` channels around) to the beta.
+    """input / (k + alpha * mean of the squares of `size` channels around it) ** beta.
 
     >>> nn.LocalResponseNorm(3)(ad.ones(1, 4, 5)).shape
     torch.Size([1, 4, 5])

@@ -142,7 +142,7 @@ class _GatedCell(RNNCellBase):
 
 
 class LSTMCell(_GatedCell):
-    """c = f c + i g and h = o tanh(c), of the gates i, f, o and the new content g: (h, c).
+    """c = f c + i g and h = o tanh(c), of the gates i, f, o and the candidate g: (h, c).
 
     >>> h, c = nn.LSTMCell(3, 4)(ad.zeros(1, 3))
     >>> h.shape, c.shape

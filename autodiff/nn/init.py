@@ -343,7 +343,7 @@ def _orthonormal_rows(x: Tensor) -> Tensor:
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Tensor:
-    """Normal, with a share `sparsity` of each column, rounded up, set to zero.
+    """Normal, with a fraction `sparsity` of each column, rounded up, set to zero.
 
     Martens, Deep learning via Hessian-free optimization (2010). Which elements are zero is drawn
     from the default generator. ValueError unless the tensor is a matrix.

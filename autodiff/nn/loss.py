@@ -141,7 +141,7 @@ class KLDivLoss(_Loss):
 
 @calls(functional.nll_loss)
 class NLLLoss(_WeightedLoss):
-    """Minus the log-probabilities of the target classes.
+    """The negative log-likelihood of the target classes, of log-probabilities.
 
     >>> nn.NLLLoss()(ad.tensor([[0.5, 0.5], [0.2, 0.8]]).log(), ad.tensor([0, 1]))
     tensor(0.4581)

@@ -95,7 +95,7 @@ class LayerNorm(_OfLastDims):
 
 
 class RMSNorm(_OfLastDims):
-    """Divides the last dimensions, of normalized_shape, by the root of their mean square plus eps.
+    """input / sqrt(mean of squares + eps), over the last dimensions, of normalized_shape.
 
     eps None is the dtype's machine epsilon. The weight starts as ones.
 

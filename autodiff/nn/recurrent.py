@@ -283,7 +283,7 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Gates i, f, o and new content g at each step: c = f c + i g, h = o tanh(c); see RNNBase.
+    """Gates i, f, o and candidate g at each step: c = f c + i g, h = o tanh(c); see RNNBase.
 
     >>> output, (h, c) = nn.LSTM(3, 4, batch_first=True)(ad.zeros(1, 5, 3))
     >>> output.shape, h.shape, c.shape

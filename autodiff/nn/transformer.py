@@ -272,7 +272,9 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder of a source and a decoder of a target that attends to it, as in 2017.
+    """An encoder of a source and a decoder of a target that attends to it.
+
+    Vaswani et al., Attention is all you need, 2017.
 
     src is (length, batch, d_model), tgt the same with its own length; batch first if so wanted.
 

@@ -40,7 +40,7 @@ prelu = _sloped(
 rrelu = _sloped(
     "rrelu", "input above 0, noise * input below.", "RreluWithNoiseBackward0", ((0.1, 0.4),)
 )
-hardtanh = declare("hardtanh", 3, "input limited to [min_val, max_val].",
+hardtanh = declare("hardtanh", 3, "input clamped to [min_val, max_val].",
         lambda g, y, x, low, high: (
             where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
             where(build("le", x, low), g, 0.0),

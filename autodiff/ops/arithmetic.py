@@ -323,7 +323,7 @@ def round(input: Any, *, decimals: int = 0, out: Tensor | None = None) -> Any:
 
 
 def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
-    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps].
+    """log(input / (1 - input)); with `eps`, of input clamped to [eps, 1 - eps].
 
     >>> ad.logit(ad.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])

@@ -45,7 +45,7 @@ CLAMPED = [[op.named(f"ClampBackward{1 - tensors}") for op in _CLAMPS] for tenso
 
 
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
-    """input limited to [min, max], numbers or tensors; either may be left out.
+    """input clamped to [min, max], numbers or tensors; either may be left out.
 
     >>> ad.clamp(ad.tensor([-2.0, 0.5, 2.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
@@ -61,7 +61,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = 
 
 
 def clamp_min(input: Any, min: Any, *, out: Tensor | None = None) -> Tensor:
-    """input limited from below by min.
+    """The larger of input and min, element by element.
 
     >>> ad.clamp_min(ad.tensor([1, 5]), 2)
     tensor([2, 5])
@@ -70,7 +70,7 @@ def clamp_min(input: Any, min: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 def clamp_max(input: Any, max: Any, *, out: Tensor | None = None) -> Tensor:
-    """input limited from above by max.
+    """The smaller of input and max, element by element.
 
     >>> ad.clamp_max(ad.tensor([1, 5]), 2)
     tensor([1, 2])

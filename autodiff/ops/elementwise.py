@@ -161,7 +161,7 @@ def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, 
     return inside, to_low, to_high
 
 
-clamp = declare("clamp", 3, "input limited to [min, max].", _clamp_vjp,
+clamp = declare("clamp", 3, "input clamped to [min, max].", _clamp_vjp,
         expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
         domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
         reference=lambda x, low, high: min(max(x, low), high), exact="-xx")  # fmt: skip

@@ -151,7 +151,7 @@ def _apart(y: Tensor) -> tuple[Tensor, Tensor]:
 @called("LinalgLuBackward0")
 @strict
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:
-    """A = P L U of matrices of any sizes: P exchanges rows, L has ones on its diagonal.
+    """A = P L U of matrices of any sizes: P permutes rows, L has ones on its diagonal.
 
     >>> linalg.lu(ad.tensor([[1.0, 2.0], [2.0, 2.0]])).U
     tensor([[2., 2.],

@@ -79,7 +79,7 @@ def pow_(self: Tensor, exponent: Any) -> Tensor:
 
 
 def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """self limited to [min, max], written over self."""
+    """self clamped to [min, max], written over self."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if max is None:

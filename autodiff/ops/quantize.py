@@ -1,6 +1,6 @@
 """Numbers as they would be after quantization: rounded to multiples of a scale, and limited.
 
-Gradients pass through the rounding, where nothing was limited.
+Gradients pass through the rounding, where nothing was clamped.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def fake_quantize_per_tensor_affine(
     input: Tensor, scale: Any, zero_point: Any, quant_min: int, quant_max: int
 ) -> Tensor:
     """(q - zero_point) * scale, q being input / scale + zero_point, rounded (half to even) and
-    limited to [quant_min, quant_max].
+    clamped to [quant_min, quant_max].
 
     `scale` is a float and `zero_point` an int, or both are tensors of one. The gradient is the
-    result's where nothing was limited, else 0. RuntimeError for a zero_point outside the limits.
+    result's where nothing was clamped, else 0. RuntimeError for a zero_point outside the limits.
 
     >>> ad.fake_quantize_per_tensor_affine(ad.tensor([0.1, 0.7, 9.0]), 0.5, 0, -2, 2)
     tensor([0.0000, 0.5000, 1.0000])

@@ -249,9 +249,10 @@ def quantile(
     interpolation: str = "linear",
     out: Tensor | None = None,
 ) -> Tensor:
-    """The elements with the shares q (a number, or a vector: the result's first dimension) of the
-    others below them, of all or along `dim`; nan if there is one. Between two elements as
-    `interpolation` says: linear, lower, higher, midpoint or nearest.
+    """The q-quantiles of all elements, or along `dim`; nan if there is one.
+
+    q is a number from 0 to 1, or a vector of them, which is the result's first dimension. Between
+    two elements `interpolation` decides: linear, lower, higher, midpoint or nearest.
 
     >>> ad.quantile(ad.tensor([1.0, 2.0, 4.0]), 0.75).item()
     3.0

@@ -14,7 +14,7 @@ __all__ = ["Adagrad"]
 
 
 class Adagrad(NativeOptimizer):
-    """Steps scaled by the root of the sum of all squared gradients (Duchi et al., 2011).
+    """Steps divided by the square root of the sum of all squared gradients (Duchi et al., 2011).
 
     Step t, with g the gradient (negated to maximize) plus weight_decay times the parameter:
     sum += g^2; parameter -= lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps). The sums begin at

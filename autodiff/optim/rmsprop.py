@@ -13,7 +13,7 @@ __all__ = ["RMSprop"]
 
 
 class RMSprop(NativeOptimizer):
-    """Steps scaled by the root of a running mean of squared gradients (Hinton, 2012).
+    """Steps divided by the square root of a running mean of squared gradients (Hinton, 2012).
 
     Each step, with g the gradient (negated to maximize) plus weight_decay times the parameter:
     v = alpha v + (1 - alpha) g^2; parameter -= lr g / (sqrt(v) + eps). `centered` subtracts from v

@@ -90,7 +90,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """input limited to [min_val, max_val].
+    """input clamped to [min_val, max_val].
 
     >>> F.hardtanh(ad.tensor([-2.0, 0.5, 2.0]))
     tensor([-1.0000,  0.5000,  1.0000])
@@ -105,7 +105,7 @@ def hardtanh(
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """input limited to [0, 6].
+    """input clamped to [0, 6].
 
     >>> F.relu6(ad.tensor([-1.0, 1.0, 8.0]))
     tensor([0., 1., 6.])

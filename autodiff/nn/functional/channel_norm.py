@@ -131,10 +131,10 @@ def batch_norm(
     momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Each channel (dimension 1) less its mean, over the root of its variance plus eps.
+    """Each channel (dimension 1) less its mean, divided by sqrt(variance + eps).
 
-    In training, the moments are the batch's, and move the running ones by `momentum`; else they
-    are the running ones. Weight and bias have a number for each channel.
+    In training, mean and variance are the batch's, and move the running ones by `momentum`; else
+    they are the running ones. Weight and bias have a number for each channel.
 
     >>> F.batch_norm(ad.tensor([[1.0], [3.0]]), None, None, training=True)
     tensor([[-1.0000],
@@ -228,7 +228,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Groups of channels of each element of the batch, less their mean, over their deviation.
+    """Groups of channels of each element, less their mean, divided by sqrt(variance + eps).
 
     Weight and bias have a number for each channel (dimension 1), a multiple of num_groups.
 
@@ -287,7 +287,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """input over the root of the mean of its squares plus eps, times weight.
+    """input divided by sqrt(mean of squares + eps), times weight.
 
     The mean is over the last dimensions, of normalized_shape, which weight has too; eps is the
     dtype's machine epsilon where it is None.
@@ -309,7 +309,7 @@ def rms_norm(
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """input over (k + alpha times the mean of the squares of `size` channels around) to the beta.
+    """input / (k + alpha * mean of the squares of `size` channels around it) ** beta.
 
     Channels (dimension 1) beyond the ends count as zeros; of an even size, one more is before.
 

@@ -97,7 +97,7 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Minus the log-probabilities of the target classes, weighted by class.
+    """The negative log-likelihood of the target classes, weighted by class.
 
     The mean divides by the sum of the weights; targets equal to ignore_index are left out.
 

@@ -83,7 +83,7 @@ def normalize(
     eps: float = 1e-12,
     out: Tensor | None = None,
 ) -> Tensor:
-    """input over its p-norm along `dim`, which is taken as `eps` at least.
+    """input divided by its p-norm along `dim`, or by `eps` where that is larger.
 
     >>> F.normalize(ad.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])

@@ -110,7 +110,7 @@ def _starts(u: Tensor, n: int, windows: int, kernel: int) -> Tensor:
 
 @member_of(_pool)
 def fractional_max_pool2d() -> None:
-    """The greatest elements of `output_size` windows of `kernel_size`, whose steps are random.
+    """The largest elements of `output_size` windows of `kernel_size`, whose steps are random.
 
     The input is (c, h, w) or (n, c, h, w); windows are one or two elements further than the last
     where the output is about half as large, and other for each image. Instead of a size, the ratio

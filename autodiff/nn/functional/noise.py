@@ -214,7 +214,7 @@ def dropout3d(
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
-    """A softmax along dim of logits with Gumbel noise, by tau: nearly a sample of the classes.
+    """Softmax along dim of logits with Gumbel noise at temperature tau: nearly one-hot samples.
 
     With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` changes
     nothing.

@@ -95,7 +95,7 @@ def _lp_pool(
 
 @member_of(_max_pool)
 def max_pool1d() -> None:
-    """The greatest element of each window of `kernel_size` along the last dimension.
+    """The largest element of each window of `kernel_size` along the last dimension.
 
     The input is (c, l) or (n, c, l); windows start `stride` apart, kernel_size by default, and
     reach `padding` past both ends; their elements are `dilation` apart. `ceil_mode` keeps a last
@@ -169,7 +169,7 @@ def adaptive_avg_pool3d() -> None:
 
 @member_of(_adaptive_max_pool)
 def adaptive_max_pool1d() -> None:
-    """The greatest elements of windows that cover the last dimension, `output_size` of them; with
+    """The largest elements of windows that cover the last dimension, `output_size` of them; with
     return_indices also where they are.
 
     >>> F.adaptive_max_pool1d(ad.arange(4.0).view(1, 4), 2)

@@ -26,7 +26,7 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of a table (rows, features) that input's numbers name: input's shape + (features,).
+    """The rows of a table (rows, features) that input's indices name: (*input's shape, features).
 
     The row `padding_idx` gets no gradient. Rows that are used and longer than `max_norm` are
     shortened first, in place. `scale_grad_by_freq` divides a row's gradient by how often it is
@@ -55,10 +55,10 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """The mean, sum or maximum ("max") of the rows of each bag of numbers: (bags, features).
+    """The mean, sum or maximum ("max") of the rows of each bag of indices: (bags, features).
 
     A row of a 2-D input is a bag; a 1-D input is cut at `offsets`. `per_sample_weights` multiply
-    the rows of a sum. Numbers equal to `padding_idx` are left out. With `include_last_offset` the
+    the rows of a sum. Indices equal to `padding_idx` are left out. With `include_last_offset` the
     last of `offsets` is where the last bag ends.
 
     >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
@@ -119,7 +119,7 @@ def _marked(x: Tensor, count: int) -> Tensor:
 
 @guarded
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Rows of zeros with a 1 at each number: the tensor's shape + (num_classes,), int64.
+    """Rows of zeros with a 1 at each index: the tensor's shape + (num_classes,), int64.
 
     Without num_classes it is one more than the largest number. RuntimeError for negative ones.
 

@@ -188,7 +188,7 @@ class Identity(BasePruningMethod):
 
 
 class _ByAmount(BasePruningMethod):
-    """Prunes a number of elements or of channels, or a share of them."""
+    """Prunes a number of elements or of channels, or a fraction of them."""
 
     PRUNING_TYPE = "unstructured"
 
@@ -224,7 +224,7 @@ class _ByAmount(BasePruningMethod):
 
 
 class RandomUnstructured(_ByAmount):
-    """Prunes elements at random: a number `amount`, or a share of all where it is a float.
+    """Prunes elements at random: a number `amount`, or a fraction of all where it is a float.
 
     >>> nn.utils.prune.RandomUnstructured(0.25).prune(ad.ones(4)).sum()
     tensor(3.)
@@ -334,7 +334,7 @@ def identity(module: Module, name: str) -> Module:
 
 
 def random_unstructured(module: Module, name: str, amount: float) -> Module:
-    """Prune `amount` elements of a parameter at random; a float is a share of them.
+    """Prune `amount` elements of a parameter at random; a float is a fraction of them.
 
     >>> nn.utils.prune.random_unstructured(nn.Linear(4, 1), "weight", 0.5).weight_mask.sum()
     tensor(2.)

@@ -98,7 +98,7 @@ class CyclicLR(_MomentumLR):
         self.base_lrs = base_lrs
 
     def scale_fn(self, x: Any) -> float:
-        """The height of a cycle or step as a share of the first one's."""
+        """The height of a cycle or step as a fraction of the first one's."""
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)
         return _SCALES[self.mode][1](self.gamma, x)

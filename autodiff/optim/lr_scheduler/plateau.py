@@ -14,9 +14,9 @@ __all__ = ["ReduceLROnPlateau"]
 class ReduceLROnPlateau(LRScheduler):
     """The rate times factor, after more than `patience` epochs in a row without a better metric.
 
-    Better is less (mode "min") or more ("max") than the best so far by `threshold`, a share of the
-    best ("rel") or an amount ("abs"). After a change, `cooldown` epochs do not count. A rate does
-    not fall below min_lr, nor by eps or less.
+    Better is less (mode "min") or more ("max") than the best so far by `threshold`, a fraction of
+    the best ("rel") or an amount ("abs"). After a change, `cooldown` epochs do not count. A rate
+    does not fall below min_lr, nor by eps or less.
 
     >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
     >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
