@@ -73,6 +73,12 @@ def given_tensors(call: Callable[..., Any], live: list[Place]) -> Callable[..., 
     return called
 
 
+def is_looked_at() -> bool:
+    """Whether somebody looks at each call, as a run has none, or a block computes parts once."""
+    looked = lib.ad_watching() or watchers.stack or is_asked() or thread.off
+    return bool(looked) or parametrize.here.tensors is not None or is_anomaly_enabled()
+
+
 @functools.cache
 def container(cls: Any, *names: str) -> type[Compiled]:
     """The class of compiled modules that have these methods, as a Sequential has."""
@@ -173,10 +179,8 @@ class Compiled(Called):
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.stack or is_asked() or thread.off:
-            return self.fn(*args, **kwargs)  # who looks at each call
-        if parametrize.here.tensors is not None or is_anomaly_enabled():
-            return self.fn(*args, **kwargs)  # which computes what this block has not yet, or fails
+        if is_looked_at():
+            return self.fn(*args, **kwargs)
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):

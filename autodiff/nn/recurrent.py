@@ -69,27 +69,32 @@ class RNNBase(Module):
         self.proj_size = proj_size
         self._check_sizes(dropout)
         check_device(type(self).__name__, device)
-        self._flat_weights_names: list[str] = []
-        self._all_weights: list[list[str]] = []
-        rows = CELLS[mode].gates * hidden_size if mode in CELLS else 0
-        if not rows:
+        if mode not in CELLS:
             raise ValueError("Unrecognized RNN mode: " + mode)
+        self._all_weights: list[list[str]] = []
         out, ends = proj_size or hidden_size, ("", "_reverse")[: 1 + bidirectional]
         for layer in range(num_layers):
             width = input_size if layer == 0 else out * len(ends)
             for end in ends:
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width)}
-                shapes["weight_hh"] = (rows, out)
-                if bias:
-                    shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-                if proj_size:
-                    shapes["weight_hr"] = (proj_size, hidden_size)
-                names = {f"{name}_l{layer}{end}": shape for name, shape in shapes.items()}
-                for name, shape in names.items():
+                shapes = {f"{name}_l{layer}{end}": n for name, n in self._shapes(width).items()}
+                for name, shape in shapes.items():
                     setattr(self, name, Parameter(empty(*shape, dtype=dtype)))
-                self._flat_weights_names += names
-                self._all_weights.append(list(names))
+                self._all_weights.append(list(shapes))
+        self._flat_weights_names = [name for names in self._all_weights for name in names]
         self.reset_parameters()
+
+    def _shapes(self, width: int) -> dict[str, tuple[int, ...]]:
+        """The parameters of a layer in one direction, of an input of so many features."""
+        rows = CELLS[self.mode].gates * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, width),
+            "weight_hh": (rows, self.proj_size or self.hidden_size),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        return shapes
 
     def _check_sizes(self, dropout: float) -> None:
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
