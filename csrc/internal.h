@@ -163,7 +163,7 @@ void ad_swap_dims(ad_tensor *x, int a, int b); /* in a descriptor in the making 
 int ad_take_along(const ad_tensor *x, int dim, const ad_tensor *index, char *values); /* of a packed index */
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index); /* y = x[index], into y */
 
-/* ---- copy.c ---- */
+/* ---- copy.c, clone.c ---- */
 /* Itself where it is contiguous and of the dtype, else a copy: `made` is to be freed. NULL for no memory. */
 const ad_tensor *ad_packed(const ad_tensor *x, int dtype, ad_tensor **made);
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
