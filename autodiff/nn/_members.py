@@ -21,12 +21,16 @@ class Nested:
     _buffer_names: dict[str, bool]  # whether the state_dict holds it
     _module_names: dict[str, str]  # the attribute that holds the module: see Modules
 
+    def _parts(self) -> list[tuple[str, Module]]:
+        """The submodules by name, without places that hold None."""
+        at = self.__dict__
+        return [(name, at[k]) for name, k in self._module_names.items() if at[k] is not None]
+
     def named_children(self) -> NamedModules:
         """The direct submodules with their names, each once."""
         seen = set()
-        for name, held in self._module_names.items():
-            module = self.__dict__[held]
-            if module is not None and module not in seen:
+        for name, module in self._parts():
+            if module not in seen:
                 seen.add(module)
                 yield name, module
 

@@ -144,16 +144,13 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
     local = {"version": module._version}
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = local
-    hooks = module._state_hooks or StateHooks()
-    for hook in tuple(hooks.before_save.values()):
+    hooks = module._state_hooks
+    for hook in tuple(hooks.before_save.values()) if hooks else ():
         hook(module, prefix, keep_vars)
     module._save_to_state_dict(destination, prefix, keep_vars)
-    for name, child in module._modules.items():
-        if child is not None:
-            child.state_dict(
-                destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
-            )
-    for hook in tuple(hooks.after_save.values()):
+    for name, child in module._parts():
+        child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    for hook in tuple(hooks.after_save.values()) if hooks else ():
         changed = hook(module, destination, prefix, local)
         destination = destination if changed is None else changed
     return destination
@@ -175,10 +172,9 @@ def load(
         if assign:
             local["assign_to_params_buffers"] = True
         module._load_from_state_dict(state, prefix, local, True, missing, unexpected_names, errors)
-        for name, child in module._modules.items():
-            if child is not None:
-                path = f"{prefix}{name}."
-                visit(child, {k: v for k, v in state.items() if k.startswith(path)}, path)
+        for name, child in module._parts():
+            path = f"{prefix}{name}."
+            visit(child, {k: v for k, v in state.items() if k.startswith(path)}, path)
         if module._state_hooks is not None:
             keys = IncompatibleKeys(missing, unexpected_names)
             for hook in tuple(module._state_hooks.after_load.values()):

@@ -135,7 +135,7 @@ class Optimizer:
         names, tensors = _split_names(list(params))
         for x in tensors:
             _check_parameter(x, bool(self.defaults.get("differentiable")))
-        group = WatchedGroup({**param_group, "params": WatchedList(tensors)})
+        group = {**param_group, "params": WatchedList(tensors)}
         if names:
             group["param_names"] = names
         for name, default in self.defaults.items():
@@ -155,7 +155,7 @@ class Optimizer:
         if not known.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
         self._check_names(names)
-        self.param_groups.append(group)
+        self.param_groups.append(WatchedGroup(group))
 
     def _check_names(self, names: list[str]) -> None:
         if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):

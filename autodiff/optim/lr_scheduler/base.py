@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, recorder_here
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
@@ -20,9 +19,9 @@ def _after_the_tape(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def stepped(self: LRScheduler, *args: Any, **kwargs: Any) -> Any:
-        recorder = recorder_here()
-        given = (*args, *kwargs.values())
-        if recorder is None or self._is_initial or any(isinstance(x, Tensor) for x in given):
+        if changes.recorder is None or self._is_initial or (recorder := recorder_here()) is None:
+            return step(self, *args, **kwargs)
+        if any(isinstance(x, Tensor) for x in (*args, *kwargs.values())):
             return step(self, *args, **kwargs)
         return recorder.do_after(lambda: step(self, *args, **kwargs))
 
@@ -71,8 +70,11 @@ class LRScheduler:
 
     def _initial_step(self) -> None:
         self._step_count = 0
-        with self._flag("_is_initial"):
+        self._is_initial = True
+        try:
             self.step()
+        finally:
+            self._is_initial = False
 
     @_after_the_tape
     def step(self, epoch: int | None = None) -> None:
@@ -91,11 +93,16 @@ class LRScheduler:
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        with self._flag("_get_lr_called_within_step"):
-            closed = None if epoch is None else self._closed_rates()
-            self._set(self.get_lr() if closed is None else closed)
+        self._set(None if epoch is None else self._closed_rates())
 
-    def _set(self, rates: list[Any]) -> None:
+    def _set(self, rates: list[Any] | None = None) -> None:
+        """Set these rates, or those that get_lr computes."""
+        if rates is None:
+            self._get_lr_called_within_step = True
+            try:
+                rates = self.get_lr()
+            finally:
+                self._get_lr_called_within_step = False
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             set_lr(group, rate)
         self._last_lr = values_of(self.optimizer, "lr")
@@ -142,14 +149,6 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what state_dict gave; the optimizer's rates are in the optimizer's state."""
         self.__dict__.update(state_dict)
-
-    @contextmanager
-    def _flag(self, name: str) -> Iterator[None]:
-        setattr(self, name, True)
-        try:
-            yield
-        finally:
-            setattr(self, name, False)
 
 
 def _copied(value: Any) -> Any:

@@ -194,8 +194,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._go_to(epoch)
         self.last_epoch = math.floor(epoch)
-        with self._flag("_get_lr_called_within_step"):
-            self._set(self.get_lr())
+        self._set()
 
     def _go_to(self, epoch: float) -> None:
         if epoch < self.T_0:
