@@ -2,6 +2,8 @@
 #include <math.h>
 #include "tape.h"
 
+enum { BLOCK = 1 << 20 };
+
 /* The tensor in another dtype, the first one being given up. */
 static ad_tensor *converted(ad_tensor *x, int dtype) {
     if (!x || x->dtype == dtype) return x;
@@ -16,11 +18,34 @@ static bool bad(int dtype, int64_t n) {
     return true;
 }
 
+/* n numbers start + step i, for i from `first` on, by 1 or -1: rounded once to double (or twice), once to T.
+ * To count in int is what lets them be made several at a time. */
+#define LINE(T)                                                                                              \
+    static void line_##T(T *out, int64_t n, double start, double step, int64_t first, int by) {              \
+        for (int64_t i = 0; i < n; i += BLOCK) {                                                             \
+            const double at = (double)(first + by * i), sign = by;                                           \
+            const int len = (int)ad_least(BLOCK, n - i);                                                     \
+            for (int j = 0; j < len; j++) out[i + j] = (T)(start + step * (at + sign * j));                  \
+        }                                                                                                    \
+    }
+/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
+LINE(float)
+LINE(double)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
+
 ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step) {
-    ad_tensor *x = bad(dtype, n) ? NULL : ad_make(AD_float64, 1, &n);
+    ad_tensor *x = bad(dtype, n) ? NULL : ad_make(dtype == AD_float32 ? AD_float32 : AD_float64, 1, &n);
     if (!x) return NULL;
-    double *out = (double *)x->data;
-    for (int64_t i = 0; i < n; i++) out[i] = start + (double)i * step;
+    if (x->dtype == AD_float32)
+        line_float((float *)x->data, n, start, step, 0, 1);
+    else
+        line_double((double *)x->data, n, start, step, 0, 1);
     return converted(ad_constant(x), dtype);
 }
 
@@ -32,22 +57,21 @@ ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
     return converted(ad_constant(x), dtype);
 }
 
-/* start + step i, rounded once (of floats all but surely), as PyTorch's is. */
-static float at_float(float start, float step, int64_t i) {
-    return (float)(start + (double)step * (double)i);
+/* A number is rounded once (of floats all but surely), as PyTorch's is. The second half counts from the end,
+ * so that both ends are met exactly. */
+static void fill_float(float *out, int64_t n, float start, float end) {
+    const float step = n > 1 ? (end - start) / (float)(n - 1) : 0;
+    const int64_t half = n == 1 ? 1 : n / 2;
+    line_float(out, half, start, step, 0, 1);
+    line_float(out + half, n - half, end, -step, n - half - 1, -1);
 }
-static double at_double(double start, double step, int64_t i) { return fma(step, (double)i, start); }
 
-/* The second half counts from the end, so that both ends are met exactly. */
-#define FILL(T)                                                                                              \
-    static void fill_##T(T *out, int64_t n, T start, T end) {                                                \
-        const T step = n > 1 ? (end - start) / (T)(n - 1) : 0;                                               \
-        const int64_t half = n == 1 ? 1 : n / 2;                                                             \
-        for (int64_t i = 0; i < half; i++) out[i] = at_##T(start, step, i);                                  \
-        for (int64_t i = half; i < n; i++) out[i] = at_##T(end, -step, n - 1 - i);                           \
-    }
-FILL(float)
-FILL(double)
+static void fill_double(double *out, int64_t n, double start, double end) {
+    const double step = n > 1 ? (end - start) / (double)(n - 1) : 0;
+    const int64_t half = n == 1 ? 1 : n / 2;
+    for (int64_t i = 0; i < half; i++) out[i] = fma(step, (double)i, start);
+    for (int64_t i = half; i < n; i++) out[i] = fma(-step, (double)(n - 1 - i), end);
+}
 
 ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
     ad_tensor *x = bad(dtype, n) ? NULL : ad_make(dtype == AD_float32 ? AD_float32 : AD_float64, 1, &n);

@@ -9,6 +9,7 @@ from autodiff.named import NamedTuple
 from autodiff.ops.factors import rewritten
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
+WORTH_SAVING = 12  # instructions cost more than the output, where inputs are saved beside it
 # What takes longer than to store a number and load it again.
 SLOW = (
     *("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "gelu"),
@@ -105,14 +106,21 @@ def grad_name_of(root: Expr, parent: str) -> str:
 
 
 def _use_output(root: Expr, derived: list[Expr | None], y: Expr) -> list[Expr | None]:
-    """Read the saved output instead of computing it again, where no input is then needed."""
+    """Read the saved output instead of computing it again, where no input is then needed, or much
+    less is computed.
+    """
     roots = [d for d in derived if d is not None]
     changed = rebuild(roots, lambda node, args: y if node is root else with_args(node, args))
     indices = {i for d in changed for i in _input_indices(d)}
-    if y.value not in indices or any(i < y.value - 1 for i in indices):
+    needs_more = any(i < y.value - 1 for i in indices)
+    if y.value not in indices or (needs_more and _steps(roots) - _steps(changed) < WORTH_SAVING):
         return derived
     replacement = iter(changed)
     return [None if d is None else next(replacement) for d in derived]
+
+
+def _steps(roots: Sequence[Expr]) -> int:
+    return sum(1 for e in topological(expanded(roots)) if e.args)
 
 
 def _input_indices(root: Expr) -> set[int]:
