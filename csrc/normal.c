@@ -4,25 +4,42 @@
 
 #define TWO_PI (2 * 3.14159265358979323846)
 
-/* Two uniforms make two normals, and the second waits for the next call. */
-double ad_draw_normal(ad_rng *rng) {
-    if (rng->has_sample) {
+/* Two uniforms make two normals; of an odd number the second waits for the next call. n: at most a chunk. */
+static void draw_normals(ad_rng *rng, int64_t n, double *x) {
+    ad_random_chunk angle, logs, sine, cosine;
+    if (n && rng->has_sample) {
         rng->has_sample = false;
-        return rng->sample;
+        *x++ = rng->sample;
+        n--;
     }
-    double angle = TWO_PI * ad_draw_unit(rng), minus = -ad_draw_unit(rng), log, sine, cosine;
-    ad_random_kernel(AD_OP_log1p, AD_f64, 1, &log, &minus, NULL, NULL);
-    ad_random_kernel(AD_OP_sin, AD_f64, 1, &sine, &angle, NULL, NULL);
-    ad_random_kernel(AD_OP_cos, AD_f64, 1, &cosine, &angle, NULL, NULL);
-    double radius = sqrt(-2 * log);
-    rng->sample = radius * sine;
-    rng->has_sample = true;
-    return radius * cosine;
+    if (n <= 0) return;
+    int64_t pairs = 0;
+    do {
+        angle.f64[pairs] = TWO_PI * ad_draw_unit(rng);
+        logs.f64[pairs] = -ad_draw_unit(rng);
+    } while (2 * ++pairs < n);
+    ad_random_kernel(AD_OP_log1p, AD_f64, pairs, &logs, &logs, NULL, NULL);
+    ad_random_kernel(AD_OP_sin, AD_f64, pairs, &sine, &angle, NULL, NULL);
+    ad_random_kernel(AD_OP_cos, AD_f64, pairs, &cosine, &angle, NULL, NULL);
+    for (int64_t i = 0; i < pairs; i++) {
+        const double radius = sqrt(-2 * logs.f64[i]), second = radius * sine.f64[i];
+        x[2 * i] = radius * cosine.f64[i];
+        if (2 * i + 1 < n)
+            x[2 * i + 1] = second;
+        else
+            rng->sample = second, rng->has_sample = true;
+    }
+}
+
+double ad_draw_normal(ad_rng *rng) {
+    double x;
+    draw_normals(rng, 1, &x);
+    return x;
 }
 
 static void normals(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
-    double *x = dst;
-    for (int64_t i = 0; i < n; i++) x[i] = fma(ad_draw_normal(rng), p->scale, p->shift);
+    draw_normals(rng, n, dst);
+    ad_affine_f64(n, dst, p->scale, p->shift);
 }
 
 /* Box-Muller in place on n uniforms, n a multiple of 16 and at most AD_RANDOM_CHUNK: in each 16, elements j

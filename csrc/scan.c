@@ -30,15 +30,15 @@ typedef struct {
             (T)(sum[r] = sum[r] OP(A)(x)[r * (step) + k]);                                                   \
     }
 
-/* Long rows pass in parts through a buffer of the type they are summed in, as to convert many at once takes
- * less than one by one, while what follows is fetched. */
+/* Long rows pass in parts through a buffer of the type they are summed in, where that is another: to convert
+ * many at once takes less than one by one, while what follows is fetched. */
 #define ROWS(fold, T, A, OP, NONE)                                                                           \
     static inline __attribute__((always_inline)) void fold##_rows_of_##T(const T *x, T *y, int64_t n,        \
                                                                          bool reverse, int rows) {           \
         A sum[TOGETHER], part[TOGETHER * PART];                                                              \
         int64_t at = 0, len = n;                                                                             \
         for (int r = 0; r < rows; r++) sum[r] = NONE;                                                        \
-        if (n <= PART || rows == 1) {                                                                        \
+        if (n <= PART || rows == 1 || sizeof(A) == sizeof(T)) {                                              \
             STEPS(T, A, OP, x, n)                                                                            \
             return;                                                                                          \
         }                                                                                                    \
