@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex, overload
 
 MAX_DIMS = 8
-_item = tuple.__getitem__  # which super() takes twice as long to find
+_new, _item = tuple.__new__, tuple.__getitem__  # which super() takes twice as long to find
 
 
 class Size(tuple[int, ...]):
@@ -22,7 +22,7 @@ class Size(tuple[int, ...]):
 
     def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
         """A shape of the given sizes; TypeError where one is not an integer."""
-        return super().__new__(cls, map(operator.index, sizes))
+        return _new(cls, map(operator.index, sizes))
 
     def numel(self) -> int:
         """The number of elements of a tensor of this shape."""
@@ -34,7 +34,7 @@ class Size(tuple[int, ...]):
     def __getitem__(self, index: slice) -> Size: ...
     def __getitem__(self, index: Any) -> Any:
         item = _item(self, index)
-        return tuple.__new__(Size, item) if type(item) is tuple else item
+        return _new(Size, item) if type(item) is tuple else item
 
     def __add__(self, other: tuple[int, ...]) -> Size:  # type: ignore[override]
         return Size(super().__add__(other))

@@ -54,6 +54,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             return index_along(x, 0, index)
         if is_mask(x, index):
             return _at_mask(x, index)
+        if is_scalar(index) and x._p.ndim:
+            return at_integer(x, 0, index, x)
     else:
         found = at_once(x, index, kind)
         if found is not None:

@@ -16,6 +16,8 @@ from autodiff.tensor import TENSOR_TYPES, Tensor
 
 def check_tensors(name: str, given: Sequence[Any]) -> None:
     """TypeError where one is no tensor."""
+    if TENSOR_TYPES.issuperset(map(type, given)):
+        return
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
             kind = type(x).__name__
@@ -28,8 +30,6 @@ def _given(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
     """The tensors of f(a, b) or f([a, b]). TypeError where one is none."""
     one = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
     found = list(tensors[0]) if one else list(tensors)
-    if TENSOR_TYPES.issuperset(map(type, found)):
-        return found
     check_tensors(name, found)
     return found
 
