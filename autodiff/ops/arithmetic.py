@@ -350,9 +350,12 @@ def replacing(
         ("posinf", posinf, most),
         ("neginf", neginf, least),
     ):
-        if not isinstance(dtypes.plain(value), (int, float, type(None))):
+        if value is None:
+            numbers.append(default)
+            continue
+        if type(value) is not float and not isinstance(dtypes.plain(value), (int, float)):
             raise must_be("nan_to_num", name, "float", value)
-        numbers.append(default if value is None else number_of(float(value)))
+        numbers.append(number_of(float(value)))
     return special.nan_to_num, tuple(numbers)
 
 

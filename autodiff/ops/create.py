@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from autodiff import dtypes
 from autodiff.changes import changes
@@ -17,7 +17,7 @@ from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.numbers import number_of
 from autodiff.shapes import MAX_DIMS, sizes_of
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, own, tensor_of
 
 Dtype = dtype | None
 R = TypeVar("R")
@@ -41,10 +41,8 @@ def _finish(x: Tensor, requires_grad: bool) -> Tensor:
     return x.requires_grad_() if requires_grad else x
 
 
-def _made(p: Any, name: str, sizes: Sequence[int]) -> Tensor:
-    """The tensor of a new descriptor; where there is none, what is wrong with the sizes."""
-    if p:
-        return own(p, name)
+def _refused(name: str, sizes: Sequence[int]) -> NoReturn:
+    """What is wrong with the sizes, or else, where there is no new descriptor."""
     failure = take_failure()
     for size in sizes:
         if size < 0:
@@ -61,13 +59,13 @@ def _made(p: Any, name: str, sizes: Sequence[int]) -> Tensor:
 def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
     make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
     p = make(d.code, len(sizes), sizes, value)
-    return own(p, name) if p else _made(p, name, sizes)
+    return tensor_of(p) if p else _refused(name, sizes)
 
 
 def unset(name: str, sizes: Sequence[int], d: dtype) -> Tensor:
     """A tensor whose elements are not set, made by the function of this name."""
     p = lib.ad_empty(d.code, len(sizes), sizes)
-    return own(p, name) if p else _made(p, name, sizes)
+    return tensor_of(p) if p else _refused(name, sizes)
 
 
 def renewed(name: str, x: Tensor, sizes: Sequence[int]) -> Tensor:

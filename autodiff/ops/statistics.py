@@ -194,7 +194,7 @@ def var(
     >>> ad.tensor([1.0, 2.0, 3.0]).var(correction=0)
     tensor(0.6667)
     """
-    return _var(input, *_asked("var", input, dim, unbiased, keepdim, correction))
+    return _var.call(input, *_asked("var", input, dim, unbiased, keepdim, correction))
 
 
 def std(
@@ -210,13 +210,13 @@ def std(
     >>> ad.tensor([1.0, 2.0, 3.0]).std()
     tensor(1.)
     """
-    return _std(input, *_asked("std", input, dim, unbiased, keepdim, correction))
+    return _std.call(input, *_asked("std", input, dim, unbiased, keepdim, correction))
 
 
 def _pair(name: str, x: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
     spread, mean = _PAIRS[name]
     mask, keepdim, asked = _asked(name, x, *given)
-    return spread(x, mask, keepdim, asked), mean(x, mask, keepdim)
+    return spread.call(x, mask, keepdim, asked), mean.call(x, mask, keepdim)
 
 
 def var_mean(
