@@ -29,8 +29,9 @@ class Nested:
     def named_children(self) -> NamedModules:
         """The direct submodules with their names, each once."""
         seen = set()
-        for name, module in self._parts():
-            if module not in seen:
+        for name, held in self._module_names.items():
+            module = self.__dict__[held]
+            if module is not None and module not in seen:
                 seen.add(module)
                 yield name, module
 
