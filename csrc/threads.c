@@ -1,7 +1,9 @@
 /* threads.c: a parallel for over a few threads of our own.
  *
- * The caller and the workers draw chunk numbers from one counter, so a worker that wakes late costs nothing:
- * the caller never waits for one that has not begun. Which thread runs a chunk is open; what is in it is not.
+ * Each thread has a share of the chunks, the same at every call of that size, so that it finds in its own
+ * caches what it wrote there before. Who is done takes from the end of others' shares, so a worker that wakes
+ * late costs nothing: the caller never waits for one that has not begun. Which thread runs a chunk is open;
+ * what is in it is not.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -23,15 +25,19 @@ static pthread_mutex_t region =
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `job`, `vacant`, `active` */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
-static struct {
+typedef struct {
     void (*fn)(void *context, int64_t i);
     void *context;
     int64_t n;
-} job;
+    int threads; /* among which it is shared */
+} ad_job;
+static ad_job job;
 static atomic_int
     vacant; /* workers that may still join: both change under `lock`, but are looked at without */
 static atomic_int active; /* workers that joined and have not finished */
-static atomic_llong next_chunk;
+static struct {
+    _Alignas(128) atomic_ullong left; /* of a thread's share: the first chunk, and above it the end */
+} shares[MAX_THREADS];
 static _Thread_local bool is_worker AD_NEAR;
 
 static int n_workers;           /* started so far; guarded by `region` */
@@ -92,11 +98,39 @@ void ad_take_back(bool was_let_go) {
 
 /* ---- the workers ---- */
 
-static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&next_chunk, 1, memory_order_relaxed);
-        if (i >= n) return;
-        fn(context, i);
+/* Chunks are counted in 32 bits: of more than that, several are drawn at a time. */
+static int64_t grain_of(const ad_job *j) { return (j->n >> 31) + 1; }
+
+static void deal(const ad_job *j) {
+    const int64_t count = (j->n - 1) / grain_of(j) + 1;
+    for (int t = 0; t < j->threads; t++) {
+        const uint64_t first = count * t / j->threads, end = count * (t + 1) / j->threads;
+        atomic_store_explicit(&shares[t].left, end << 32 | first, memory_order_relaxed);
+    }
+}
+
+/* The next chunk of a share, or -1: the first by its owner, the last by others. */
+static int64_t draw(int share, bool own) {
+    uint64_t left = atomic_load_explicit(&shares[share].left, memory_order_relaxed), rest;
+    uint32_t first, end;
+    do {
+        first = (uint32_t)left;
+        end = (uint32_t)(left >> 32);
+        if (first >= end) return -1;
+        rest = own ? left + 1 : left - ((uint64_t)1 << 32);
+    } while (!atomic_compare_exchange_weak_explicit(&shares[share].left, &left, rest, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return own ? first : end - 1;
+}
+
+static void draw_chunks(const ad_job *j, int own) {
+    const int64_t grain = grain_of(j);
+    for (int t = 0; t < j->threads; t++) {
+        const int share = (own + t) % j->threads;
+        for (int64_t c; (c = draw(share, t == 0)) >= 0;) {
+            const int64_t end = ad_least(j->n, (c + 1) * grain);
+            for (int64_t i = c * grain; i < end; i++) j->fn(j->context, i);
+        }
     }
 }
 
@@ -124,7 +158,8 @@ static void linger(atomic_int *count, bool wanted) {
     }
 }
 
-static void *worker(void *unused) {
+static void *worker(void *number) {
+    const int own = (int)(intptr_t)number;
     is_worker = true;
     for (;;) {
         linger(&vacant, true);
@@ -132,17 +167,15 @@ static void *worker(void *unused) {
         while (!vacant) pthread_cond_wait(&wake, &lock);
         vacant--;
         active++;
-        void (*fn)(void *, int64_t) = job.fn;
-        void *context = job.context;
-        int64_t n = job.n;
+        const ad_job mine = job;
         pthread_mutex_unlock(&lock);
-        draw_chunks(fn, context, n);
+        draw_chunks(&mine, own);
         ad_end_streams();
         pthread_mutex_lock(&lock);
         if (--active == 0) pthread_cond_signal(&idle);
         pthread_mutex_unlock(&lock);
     }
-    return unused;
+    return NULL;
 }
 
 static void after_fork_in_child(void) { atomic_store(&single_only, true); }
@@ -159,7 +192,7 @@ static int start_workers(int wanted) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; n_workers < wanted; n_workers++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, worker, NULL) != 0) break;
+        if (pthread_create(&thread, NULL, worker, (void *)(intptr_t)(n_workers + 1)) != 0) break;
         pthread_detach(thread);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -169,15 +202,13 @@ static int start_workers(int wanted) {
 static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, int helpers) {
     atomic_fetch_add_explicit(&n_spread, 1, memory_order_relaxed);
     pthread_mutex_lock(&lock);
-    job.fn = fn;
-    job.context = context;
-    job.n = n;
+    job = (ad_job){fn, context, n, helpers + 1};
+    deal(&job);
     vacant = helpers;
-    atomic_store_explicit(&next_chunk, 0, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < helpers; i++) pthread_cond_signal(&wake);
 
-    draw_chunks(fn, context, n);
+    draw_chunks(&job, 0);
 
     pthread_mutex_lock(&lock);
     vacant = 0;
