@@ -277,11 +277,13 @@ void ad_gemm_ready(ad_product *g) {
     if (g->bias_later) g->bias = NULL;
 }
 
+int ad_gemm_whole(const ad_product *g) { return g->way == AD_WAY_ACROSS ? run_across(g) : ad_gemm_blocks(g); }
+
 int ad_gemm_run(const ad_product *g) {
+    int status = AD_OK;
     if (g->way == AD_WAY_SMALL) return run_small(g);
-    if (g->way == AD_WAY_BLOCKS) return ad_gemm_blocks(g);
-    if (g->way == AD_WAY_ACROSS) {
-        const int status = run_across(g);
+    if (g->way == AD_WAY_BLOCKS || g->way == AD_WAY_ACROSS) {
+        if (!ad_gemm_strips(g, &status)) status = ad_gemm_whole(g);
         if (status) return status;
     } else {
         run_vector(g, g->way == AD_WAY_DOTS ? run_dots : g->way == AD_WAY_FEW ? run_few : run_in_place);

@@ -298,13 +298,13 @@ static void run_task(void *context, int64_t number) {
         run_panels(&t);
 }
 
-/* How many panels of rows a task has: where it packs B, all, but for what threads share. */
+/* How many panels of rows a task has, each the same: where it packs B, all, but for what threads share. */
 static int64_t rows_of_task(const block *b, int64_t across) {
     const int64_t least = TASK_ROWS / b->g->kernels->rows, all = b->rows.count;
-    if (!b->places) return least;
     if (b->by_tiles || b->places == 1) return all;
-    const int64_t down = (SHARES * b->places + across - 1) / across;
-    return most((all + down - 1) / down, least);
+    const int64_t wanted = b->places ? (SHARES * b->places + across - 1) / across : all;
+    const int64_t down = ad_least(wanted, most(all / least, 1));
+    return (all + down - 1) / down;
 }
 
 static void run_block(block *b) {
@@ -390,7 +390,7 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 int ad_gemm_blocks(const ad_product *g) {
     const bool pack_a = packs_a(g), pack_b = ad_gemm_packs_b(g);
     const bool low = pack_b && is_low(g), by_tiles = low && g->b.col == 1, batched = g->a_next || g->b_next;
-    const int places = pack_b ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;
+    const int places = pack_b ? (int)ad_least(ad_threads_here(), MOST_PLACES) : 0;
     const bool narrow = by_tiles || (low && places > 1 && !batched); /* that threads have enough tasks */
     const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
     const int64_t cols = ad_least((narrow ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);

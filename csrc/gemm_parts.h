@@ -61,8 +61,10 @@ static inline bool look_on(upcoming *u, ad_tile *tile, int64_t size) {
 }
 
 /* gemm_blocks.c */
-bool ad_gemm_a_is_crowded(const ad_product *g); /* a tile's rows of A push each other out of L1 */
-bool ad_gemm_packs_b(const ad_product *g);      /* rather than to read B in place */
-int ad_gemm_blocks(const ad_product *g);        /* C has several rows */
+bool ad_gemm_a_is_crowded(const ad_product *g);        /* a tile's rows of A push each other out of L1 */
+bool ad_gemm_packs_b(const ad_product *g);             /* rather than to read B in place */
+int ad_gemm_blocks(const ad_product *g);               /* C has several rows */
+int ad_gemm_whole(const ad_product *g);                /* so, or across */
+bool ad_gemm_strips(const ad_product *g, int *status); /* false if it is better whole */
 
 #endif

@@ -425,6 +425,7 @@ int ad_reduce_large(double x, double r[2]);
  * small. What is in chunk i never depends on the number of threads. */
 bool ad_let_go(int64_t cost); /* lets others run Python during work of this cost, until ad_take_back */
 void ad_take_back(bool let_go);
+int ad_threads_here(void); /* that a loop begun here would have: one in a loop that is shared already */
 void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *context, int64_t i), void *context);
 
 #endif

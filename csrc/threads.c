@@ -39,6 +39,7 @@ static struct {
     _Alignas(128) atomic_ullong left; /* of a thread's share: the first chunk, and above it the end */
 } shares[MAX_THREADS];
 static _Thread_local bool is_worker AD_NEAR;
+static _Thread_local bool spreads AD_NEAR; /* this thread runs chunks of a loop that others share */
 
 static int n_workers;           /* started so far; guarded by `region` */
 static atomic_int n_threads;    /* 0 until first asked for */
@@ -62,6 +63,12 @@ int ad_get_num_threads(void) {
     int unset = 0;
     n = default_threads();
     return atomic_compare_exchange_strong(&n_threads, &unset, n) ? n : unset;
+}
+
+int ad_threads_here(void) {
+    return spreads || is_worker || atomic_load_explicit(&single_only, memory_order_relaxed)
+               ? 1
+               : ad_get_num_threads();
 }
 
 int ad_set_num_threads(int n) {
@@ -208,7 +215,9 @@ static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, in
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < helpers; i++) pthread_cond_signal(&wake);
 
+    spreads = true;
     draw_chunks(&job, 0);
+    spreads = false;
 
     pthread_mutex_lock(&lock);
     vacant = 0;
@@ -220,7 +229,7 @@ static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, in
 }
 
 static void for_each(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
-    bool parallel = n > 1 && cost >= SERIAL_COST && ad_get_num_threads() > 1 && !atomic_load(&single_only);
+    bool parallel = n > 1 && cost >= SERIAL_COST && ad_threads_here() > 1;
     /* Nested, or another thread's region is running: go on alone rather than wait. */
     if (parallel && pthread_mutex_trylock(&region) == 0) {
         int64_t helpers = ad_get_num_threads() - 1;
