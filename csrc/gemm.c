@@ -12,6 +12,8 @@
 #define FLAT_DEPTH_AMD 256           /* and on AMD, which follows a column of lines */
 #define FAR_BYTES 256                /* of each, read at once where B does not stay in L2; not on AMD */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
+#define SHALLOW 4                    /* k of which it takes longer to write C than to compute it */
+#define FEW_LINES 256 /* bytes that rows of C are apart, but for pages, that share few sets of L1 */
 #define STACK_BYTES 4096
 
 /* In doubles, as expanded operands may be larger than any memory. */
@@ -126,31 +128,24 @@ void ad_panels_run(const ad_product *g, const char *packed) {
 /* Columns [first, end) of a row times B. */
 typedef void vector_fn(const ad_product *g, int64_t first, int64_t end);
 
-/* The part of those that is k elements from p on, cols columns from j on. */
-static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, int64_t cols) {
-    const int64_t size = g->size;
-    return (ad_tile){.k = k,
-                     .bias = g->bias && p + k == g->k ? g->bias + j * size : NULL,
-                     .c = g->c + j * size,
-                     .a_col = g->a.col,
-                     .b_row = g->b.row,
-                     .cols = cols,
-                     .accumulate = p > 0 || g->accumulate};
-}
-
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
 static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
-    const int64_t vector = vector_width(g), most_cols = AD_ROW_VECTORS * vector;
+    const int64_t vector = vector_width(g), most_cols = AD_ROW_VECTORS * vector, size = g->size;
     const bool far =
-        !ad_is_amd && end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)g->size > NEAR;
-    const int64_t width = far ? ad_least(FAR_BYTES / g->size, most_cols) : most_cols;
+        !ad_is_amd && end - first >= VECTOR_TASK && (double)g->k * (double)g->n * (double)size > NEAR;
+    const int64_t width = far ? ad_least(FAR_BYTES / size, most_cols) : most_cols;
     const int64_t depth = ad_is_amd ? FLAT_DEPTH_AMD : FLAT_DEPTH;
+    ad_tile tile = {.a_col = g->a.col, .b_row = g->b.row};
     for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
-        for (int64_t j = first, cols; j < end; j += cols) {
-            cols = next(end - j, width, vector);
-            ad_tile tile = row_tile(g, p, ad_least(g->k - p, depth), j, cols);
-            tile_of(g, 1, cols)(&tile, g->a.data + p * g->a.col * g->size,
-                                g->b.data + (p * g->b.row + j * g->b.col) * g->size);
+        tile.k = ad_least(g->k - p, depth);
+        tile.accumulate = p > 0 || g->accumulate;
+        const char *bias = p + tile.k == g->k ? g->bias : NULL;
+        for (int64_t j = first; j < end; j += tile.cols) {
+            tile.cols = next(end - j, width, vector);
+            tile.bias = bias ? bias + j * size : NULL;
+            tile.c = g->c + j * size;
+            tile_of(g, 1, tile.cols)(&tile, g->a.data + p * g->a.col * size,
+                                     g->b.data + (p * g->b.row + j * g->b.col) * size);
         }
     }
 }
@@ -190,6 +185,15 @@ static void run_vector(const ad_product *g, vector_fn *run) {
         run(g, 0, g->n);
     else
         ad_parallel_for(g->n / VECTOR_TASK, 4 * ad_product_cost(g), run_columns, &c);
+}
+
+/* Rows of C one after the other. */
+static void run_row(void *context, int64_t i) {
+    ad_product row = *(const ad_product *)context;
+    row.m = 1;
+    row.a.data += i * row.a.row * row.size;
+    row.c += i * row.c_row * row.size;
+    run_in_place(&row, 0, row.n);
 }
 
 /* ---- one product ---- */
@@ -249,6 +253,13 @@ static bool is_few(const ad_product *g) {
            g->n >= vector && g->k >= vector;
 }
 
+/* Whether C is little more than written, in rows that lie in few sets of L1, where a tile's push each other
+ * out. */
+static bool is_shallow(const ad_product *g) {
+    const int64_t over = g->c_row * g->size % AD_PAGE;
+    return g->k <= SHALLOW && g->b.col == 1 && (over < FEW_LINES || over > AD_PAGE - FEW_LINES);
+}
+
 static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k, n = g->n;
     const bool high = m <= ACROSS_MOST && n >= 2 * m && k >= 4 * m;
@@ -268,6 +279,8 @@ void ad_gemm_ready(ad_product *g) {
         g->way = AD_WAY_FEW;
     else if (g->m > 1 && is_across(g))
         g->way = AD_WAY_ACROSS;
+    else if (g->m > 1 && is_shallow(g))
+        g->way = AD_WAY_ROWS;
     else if (g->m > 1)
         g->way = work <= SMALL_WORK && g->k <= g->kernels->depth ? AD_WAY_SMALL : AD_WAY_BLOCKS;
     else
@@ -285,6 +298,8 @@ int ad_gemm_run(const ad_product *g) {
     if (g->way == AD_WAY_BLOCKS || g->way == AD_WAY_ACROSS) {
         if (!ad_gemm_strips(g, &status)) status = ad_gemm_whole(g);
         if (status) return status;
+    } else if (g->way == AD_WAY_ROWS) {
+        ad_parallel_for(g->m, ad_least(g->m * g->n / 4, (int64_t)1 << 60), run_row, (void *)g);
     } else {
         run_vector(g, g->way == AD_WAY_DOTS ? run_dots : g->way == AD_WAY_FEW ? run_few : run_in_place);
     }

@@ -115,7 +115,7 @@ typedef struct {
     const char *more;       /* with a bias, of ad_panels_run alone; a row's elements one after the other, */
     int64_t more_row;       /* and rows so far apart */
     /* what ad_gemm_ready found: */
-    enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ACROSS, AD_WAY_ROW, AD_WAY_DOTS, AD_WAY_FEW } way;
+    enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ACROSS, AD_WAY_ROWS, AD_WAY_ROW, AD_WAY_DOTS, AD_WAY_FEW } way;
     bool turned;            /* C^T = B^T A^T instead, which is the same memory */
     const char *bias_later; /* to be added when the product is there */
 } ad_product;
