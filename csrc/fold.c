@@ -22,6 +22,7 @@ enum {
     LOADED_BYTES = 1 << 14,   /* of rows that are loaded together: half of the least L1 */
     LEVELS = 54,              /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,   /* elements of a long sequence a thread takes at a time, */
+    LEAST = 256,              /* of the latter where threads share them */
     COLUMN_BLOCK = 4 * CHUNK, /* and rows of a tile of them: powers of two, to be whole subtrees, */
     BLOCK_LEVELS = 3 * WIDE   /* elements of the levels of a block: 3 of wide tiles, 7 of others */
 };
@@ -333,6 +334,8 @@ void ad_choose_blocks(reduction *r) {
     bool short_rows = inner >= 16 && r->length <= AD_LANE_BYTES / r->size;
     r->by_columns = across || short_rows;
     r->tile = ad_least(inner, r->by_columns ? WIDE : r->length >= 4 * CHUNK ? 1 : TILE);
+    if (r->by_columns && r->outputs == inner && r->length <= COLUMN_BLOCK) /* a tile for each thread */
+        r->tile = ad_least(r->tile, (inner / ad_threads_here() / LEAST + 1) * LEAST);
     r->tiles = (inner + r->tile - 1) / r->tile;
     r->block = r->by_columns ? COLUMN_BLOCK : ROW_BLOCK;
     r->blocks = (r->length + r->block - 1) / r->block;

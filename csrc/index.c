@@ -73,9 +73,9 @@ static ad_tensor part_of(const ad_tensor *x, int begin, int end) {
 /* ---- moving rows ---- */
 
 typedef struct {
-    ad_tensor row; /* in x, the data pointer that of x: the dimensions after the indexed ones */
-    ad_walk lead;  /* over those before them */
-    int64_t leads;
+    ad_tensor row;          /* in x, the data pointer that of x: the dimensions after the indexed ones */
+    ad_walk lead;           /* over those before them */
+    int64_t leads, strips;  /* of each lead's rows that are added to, as chunks */
     const int64_t *offsets; /* of rows in x, in bytes */
     char *rows;             /* the same rows one after the other, for each of the leads */
     int64_t count, per_item;
@@ -301,15 +301,15 @@ static void add_elements(int dtype, char *x, const char *src, const int64_t *off
 static void add_item(void *context, int64_t item) {
     const row_moves *m = context;
     const int64_t size = ad_itemsize[m->row.dtype];
-    const int64_t strips = m->row.contiguous ? (m->row.numel + STRIP - 1) / STRIP : 1;
-    const int64_t lead = item / strips, first = item % strips * STRIP;
+    const int64_t lead = item / m->strips, strip = m->strips > 1 ? STRIP : m->row.numel;
+    const int64_t first = item % m->strips * strip;
     char *x = lead_in_x(m, lead);
     const char *src = lead_in_rows(m, lead);
     if (m->row.numel == 1) {
         add_elements(m->row.dtype, x, src, m->offsets, m->count);
     } else if (m->row.contiguous) {
         for (int64_t i = 0; i < m->count; i++)
-            add_run(ad_least(STRIP, m->row.numel - first), m->row.dtype, x + m->offsets[i] + first * size, 1,
+            add_run(ad_least(strip, m->row.numel - first), m->row.dtype, x + m->offsets[i] + first * size, 1,
                     src + (i * m->row.numel + first) * size);
     } else {
         for (int64_t i = 0; i < m->count; i++) add_row(&m->row, 0, x + m->offsets[i], &src);
@@ -318,7 +318,8 @@ static void add_item(void *context, int64_t item) {
 
 static void add_rows(row_moves *m) {
     const int64_t strips = m->row.contiguous ? (m->row.numel + STRIP - 1) / STRIP : 1;
-    ad_parallel_for(m->leads * strips, m->leads * m->count * m->row.numel, add_item, m);
+    m->strips = ad_strips_together(strips, m->row.numel * ad_itemsize[m->row.dtype]) > 1 ? 1 : strips;
+    ad_parallel_for(m->leads * m->strips, m->leads * m->count * m->row.numel, add_item, m);
 }
 
 /* A tensor of exactly this shape, x's dtype and packed rows, that shares no memory with x. */

@@ -18,7 +18,7 @@ typedef struct {
     char *y;
     int type;
     int64_t size, length, inner; /* of the dimensions after the summed one */
-    int64_t strips, per_item, lines;
+    int64_t strips, together, per_item, lines;
     bool reverse, product;
 } scan;
 
@@ -109,10 +109,13 @@ static void scan_columns(void *context, int64_t item) {
     static void (*const columns[2][AD_N_TYPES])(const void *, void *, int64_t, int64_t,
                                                 int64_t) = {TABLE(sum, columns), TABLE(product, columns)};
     const scan *s = context;
-    const int64_t strip = item % s->strips * STRIP, last = s->reverse ? s->length - 1 : 0;
-    const int64_t offset = ((item / s->strips * s->length + last) * s->inner + strip) * s->size;
-    columns[s->product][s->type](s->x + offset, s->y + offset, s->length, ad_least(STRIP, s->inner - strip),
-                                 s->reverse ? -s->inner : s->inner);
+    const int64_t tasks = (s->strips - 1) / s->together + 1, first = item % tasks * s->together;
+    const int64_t last = s->reverse ? s->length - 1 : 0, row = (item / tasks * s->length + last) * s->inner;
+    for (int64_t i = first; i < ad_least(first + s->together, s->strips); i++) {
+        const int64_t offset = (row + i * STRIP) * s->size, n = ad_least(STRIP, s->inner - i * STRIP);
+        columns[s->product][s->type](s->x + offset, s->y + offset, s->length, n,
+                                     s->reverse ? -s->inner : s->inner);
+    }
 }
 
 static void run(scan *s, const ad_tensor *x, ad_tensor *y, int dim) {
@@ -130,7 +133,8 @@ static void run(scan *s, const ad_tensor *x, ad_tensor *y, int dim) {
         return;
     }
     s->strips = (s->inner + STRIP - 1) / STRIP;
-    ad_parallel_for(s->lines / s->inner * s->strips, x->numel, scan_columns, s);
+    s->together = ad_strips_together(s->strips, s->inner * s->size);
+    ad_parallel_for(s->lines / s->inner * ((s->strips - 1) / s->together + 1), x->numel, scan_columns, s);
 }
 
 typedef struct {

@@ -17,6 +17,7 @@
 
 #define MAX_THREADS 256
 #define SERIAL_COST 20000 /* less work than this takes no longer alone: a wake-up costs microseconds */
+#define APART 8192        /* bytes of a row that a thread writes, at least */
 #define LINGER 50000      /* nanoseconds to look for what comes next before a thread sleeps */
 
 static pthread_mutex_t region =
@@ -69,6 +70,10 @@ int ad_threads_here(void) {
     return spreads || is_worker || atomic_load_explicit(&single_only, memory_order_relaxed)
                ? 1
                : ad_get_num_threads();
+}
+
+int64_t ad_strips_together(int64_t strips, int64_t row_bytes) {
+    return row_bytes < ad_threads_here() * (int64_t)APART ? strips : 1;
 }
 
 int ad_set_num_threads(int n) {

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from large import regions
 from threaded import side_by_side
 
@@ -55,6 +57,24 @@ def test_two_models_train_side_by_side_as_alone(native_threads: int) -> None:
     together = side_by_side(lambda: train(1), lambda: train(2))
     ad.set_num_threads(1)
     assert together == [train(1), train(2)]
+
+
+@given(data=st.data(), d=st.sampled_from([ad.float32, ad.float64]), threads=st.integers(2, 7))
+def test_products_cut_into_strips_have_the_bits_of_whole_ones(
+    data: st.DataObject, d: ad.dtype, threads: int
+) -> None:
+    m, n = data.draw(st.integers(2, 200)), data.draw(st.integers(2, 200))
+    least = 2_000_000 // (m * n)  # terms: enough to be spread, as far as memory allows
+    k = min(least + data.draw(st.integers(1, 300)), 20_000)
+    turned = [data.draw(st.booleans()) for _ in range(2)]
+    a = ad.randn(k, m, dtype=d).T if turned[0] else ad.randn(m, k, dtype=d)
+    b = ad.randn(n, k, dtype=d).T if turned[1] else ad.randn(k, n, dtype=d)
+    bias = ad.randn(n, dtype=d)
+    found = []
+    for each in (1, threads):
+        ad.set_num_threads(each)
+        found.append([x.tolist() for x in (a @ b, ad.addmm(bias, a, b))])
+    assert found[0] == found[1]
 
 
 def kernels() -> list[Any]:
