@@ -171,7 +171,7 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
     if (r->direct && step == 1 && r->folded.ndim == 1) {
         int64_t stride = r->folded.strides[0];
         const char *x = base + start * stride * r->size;
-        if (are_few(r, n)) {
+        if (are_few(r, n) || r->type >= AD_i64) {
             r->kernels->few(n, tile, x, stride, out);
             return;
         }
@@ -299,14 +299,29 @@ static int64_t product(const ad_walk *w) {
     return n;
 }
 
+/* Elements of narrow integers as they are. */
+#define PICK(T)                                                                                              \
+    static void pick_##T(int64_t n, void *dst, const char *src, int64_t stride) {                            \
+        for (int64_t i = 0; i < n; i++) ((T *)dst)[i] = ((const T *)(const void *)src)[i * stride];          \
+    }
+PICK(int8_t)
+PICK(int16_t)
+PICK(int32_t)
+
 void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, ad_pw_fn *step) {
     r->x = x;
     r->kernels = &ad_cpu->reduce->fold[fold][type];
-    r->load = ad_cpu->pw->load[x->dtype][type];
     r->type = type;
-    r->size = ad_type_size[type];
     r->step = step;
-    r->direct = !step && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
+    if (type < AD_N_TYPES) {
+        r->load = ad_cpu->pw->load[x->dtype][type];
+        r->size = ad_type_size[type];
+        r->direct = !step && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
+    } else {
+        r->size = ad_itemsize[x->dtype];
+        r->load = r->size == 1 ? pick_int8_t : r->size == 2 ? pick_int16_t : pick_int32_t;
+        r->direct = true;
+    }
     walk_over(&r->kept, x, ~dims);
     walk_over(&r->folded, x, dims);
     r->outputs = product(&r->kept);
@@ -331,7 +346,7 @@ void ad_fold_as_it_lies(reduction *r) {
 void ad_choose_blocks(reduction *r) {
     int64_t inner = r->kept.shape[r->kept.ndim - 1], step = r->kept.strides[r->kept.ndim - 1];
     bool across = inner >= 4 && step < r->folded.strides[r->folded.ndim - 1];
-    bool short_rows = inner >= 16 && r->length <= AD_LANE_BYTES / r->size;
+    bool short_rows = inner >= 16 && r->length <= AD_LANE_BYTES / (r->type < AD_N_TYPES ? r->size : 8);
     r->by_columns = across || short_rows;
     r->tile = ad_least(inner, r->by_columns ? WIDE : r->length >= 4 * CHUNK ? 1 : TILE);
     if (r->by_columns && r->outputs == inner && r->length <= COLUMN_BLOCK) /* a tile for each thread */

@@ -49,6 +49,8 @@ enum {
 
 /* Register types: what kernels compute in. */
 enum { AD_f32, AD_f64, AD_i64, AD_N_TYPES };
+/* And what extremes of narrow integers are folded in. */
+enum { AD_u8 = AD_N_TYPES, AD_i8, AD_i16, AD_i32, AD_N_FOLD_TYPES };
 
 enum {
 #define AD_INSTR(name, arity, f32, f64, i64) AD_OP_##name,
@@ -272,10 +274,15 @@ typedef struct {
     ad_compare_fn *compare_number[AD_N_COMPARISONS][2];
     ad_compare_fn *truth[4];     /* of bools: not, and, or, xor */
     ad_pw_fn *where[AD_N_TYPES]; /* with a of bools in memory */
-    /* add, sub, mul, minimum, maximum, lt, eq, bitwise_* of two runs of uint8, int8, int16 or int32 in
-     * memory, to the same or to bools; or NULL. c: a byte that is 1 where the opposite of a comparison is
-     * wanted */
+    /* add, sub, mul, minimum, maximum, lt, eq, bitwise_*, shl, shr of two runs of uint8, int8, int16 or int32
+     * in memory, abs and sign of the first, to the same or to bools (lt and eq of bools, too); or NULL. c: a
+     * byte that is 1 where the opposite of a comparison is wanted */
     ad_pw_fn *(*narrow)(int op, int dtype);
+    /* neg, abs, sqrt, add, sub, mul, div, minimum and maximum of runs of float16 or bfloat16 in memory, to
+     * the same; or NULL. c: a float that is the second operand, or a */
+    ad_pw_fn *(*half)(int op, int dtype);
+    /* a run of bool, uint8, int8, int16 or int32 to another of them; or NULL */
+    ad_store_fn *(*convert)(int from, int to);
     /* rows of n bytes, at least 32, `step` bytes apart */
     void (*move)(int64_t rows, int64_t n, char *dst, int64_t dst_step, const char *src, int64_t src_step);
     void (*fill)(int64_t lines, char *dst, const char *line); /* of 64 bytes, all the same */
@@ -309,7 +316,8 @@ typedef struct {
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
      * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
      * lane: `rows` rows, if there are any, into one lane of each column;
-     * few: what the columns of at most as many rows as there are lanes amount to;
+     * few: what the columns of at most as many rows as there are lanes amount to; of integers any number,
+     *   and instead of columns;
      * combine: dst[i] = a[i] folded with b[i];
      * neighbours: n parts, which are overwritten, to one, as the tree over chunks joins them. */
     void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out, bool alone);
@@ -320,7 +328,7 @@ typedef struct {
     void (*neighbours)(int64_t n, void *parts, void *out);
 } ad_fold_kernels;
 typedef struct {
-    ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
+    ad_fold_kernels fold[AD_N_FOLDS][AD_N_FOLD_TYPES];
     /* Where in n elements the value first is (a nan, where it is one); n where it is not. */
     int64_t (*find[AD_N_TYPES])(int64_t n, const void *x, const void *value);
     /* Rows first, first + 1, ... of cols elements: the extreme of each column and its row, as an integer of

@@ -84,12 +84,23 @@ static int step_of(int kind) {
     }
 }
 
+static bool is_truth(int kind) { return kind == AD_RED_any || kind == AD_RED_all; }
+
+/* The type that elements are folded in. Extremes of narrow integers need no wider one, nor do truths of
+ * bytes, of which the greatest or least tells. */
+static int type_of(int kind, const ad_tensor *y, const ad_tensor *x) {
+    static const uint8_t narrow[] = {AD_u8, AD_u8, AD_i8, AD_i16, AD_i32};
+    if (is_truth(kind) && ad_itemsize[x->dtype] == 1) return AD_u8;
+    if ((kind == AD_RED_max || kind == AD_RED_min) && x->dtype <= AD_int32) return narrow[x->dtype];
+    return ad_dtype_type[is_truth(kind) ? x->dtype : y->dtype];
+}
+
 /* Whether the results can be folded in y itself: those of one block, of y's type. */
 static bool plan_values(reduction *r, int kind, const ad_tensor *y, const ad_tensor *x, uint32_t dims) {
-    const bool truth = kind == AD_RED_any || kind == AD_RED_all;
-    const int step = step_of(kind), type = ad_dtype_type[truth ? x->dtype : y->dtype];
-    ad_plan_reduction(r, x, dims, folds[kind], type, step < 0 ? NULL : ad_cpu->pw->instr[step][type]);
-    if (type == AD_i64) ad_fold_as_it_lies(r);
+    const int step = step_of(kind), type = type_of(kind, y, x);
+    const bool steps = step >= 0 && type < AD_N_TYPES;
+    ad_plan_reduction(r, x, dims, folds[kind], type, steps ? ad_cpu->pw->instr[step][type] : NULL);
+    if (type >= AD_i64) ad_fold_as_it_lies(r);
     ad_choose_blocks(r);
     r->results = y->data;
     return r->blocks == 1 && ad_itemsize[y->dtype] == r->size;
@@ -100,6 +111,8 @@ static void fold_values(reduction *r, int kind) {
     if (kind == AD_RED_mean) divide(r->type, r->results, r->outputs, r->length);
     if (kind == AD_RED_norm)
         ad_cpu->pw->instr[AD_OP_sqrt][r->type](r->outputs, r->results, r->results, NULL, NULL);
+    if (is_truth(kind) && r->type == AD_u8)
+        for (int64_t i = 0; i < r->outputs; i++) r->results[i] = r->results[i] != 0;
 }
 
 static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
@@ -112,7 +125,10 @@ static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t di
     if (__builtin_mul_overflow(r.blocks * r.size, r.outputs, &nbytes)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     if (!(r.results = ad_alloc((size_t)nbytes))) return AD_NO_MEMORY;
     fold_values(&r, kind);
-    ad_cpu->pw->store[r.type][y->dtype](r.outputs, y->data, 1, r.results);
+    if (r.type < AD_N_TYPES)
+        ad_cpu->pw->store[r.type][y->dtype](r.outputs, y->data, 1, r.results);
+    else
+        memcpy(y->data, r.results, (size_t)(r.outputs * r.size));
     ad_dealloc(r.results);
     return AD_OK;
 }

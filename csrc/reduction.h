@@ -9,7 +9,7 @@ typedef struct {
     const ad_tensor *x;
     const ad_fold_kernels *kernels;
     ad_load_fn *load;
-    int type;             /* the register type the fold is done in */
+    int type;             /* the type the fold is done in */
     int64_t size;         /* of its elements */
     bool direct;          /* x holds what is folded: no conversion, no step */
     ad_pw_fn *step;       /* what is made of each element first, of the element twice, or NULL */

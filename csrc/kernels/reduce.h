@@ -1,15 +1,5 @@
 /* kernels/reduce.h: the kernels under every reduction; fold.c says in what order they add. */
 
-/* 64-bit integers need no lanes of their own: their folds are exact in any order. */
-typedef int64_t vl;
-AD_SIMD vl vl_load(const int64_t *p) { return *p; }
-AD_SIMD void vl_store(int64_t *p, vl a) { *p = a; }
-AD_SIMD vl vl_set1(int64_t a) { return a; }
-AD_SIMD vl vl_add(vl a, vl b) { return a + b; }
-AD_SIMD vl vl_mul(vl a, vl b) { return a * b; }
-AD_SIMD vl vl_minimum(vl a, vl b) { return a < b ? a : b; }
-AD_SIMD vl vl_maximum(vl a, vl b) { return a > b ? a : b; }
-
 #define T float
 #define PLACE int32_t
 #define V vf
@@ -38,24 +28,59 @@ AD_SIMD vl vl_maximum(vl a, vl b) { return a > b ? a : b; }
 #define IS_NAN(a) ((a) != (a))
 #include "reduce_type.h"
 
+/* Integers need no lanes of their own: their folds are exact in any order. */
+#define EXACT
 #define T int64_t
 #define PLACE int64_t
-#define V vl
-#define VEC_W 1
-#define VEC(x) vl_##x
 #define NAME(x) x##_i64
 #define LOWEST INT64_MIN
 #define HIGHEST INT64_MAX
-#define IS_NAN(a) false
-#define EXACT
 #include "reduce_type.h"
 
-#define AD_FOLD_ROW(name, type)                                                                              \
-    {rows_##name##_##type, columns_##name##_##type, lane_##name##_##type,                                    \
-     few_##name##_##type,  combine_##name##_##type, neighbours_##name##_##type}
-#define AD_FOLD(name)                                                                                        \
-    [AD_FOLD_##name] = {AD_FOLD_ROW(name, f32), AD_FOLD_ROW(name, f64), AD_FOLD_ROW(name, i64)},
-static const ad_reduce_kernels reduce_kernels = {
-    {AD_FOLDS}, {find_f32, find_f64, find_i64}, {places_f32, places_f64, places_i64}};
-#undef AD_FOLD
+#define EXTREMES_ALONE
+#define EXACT
+#define T uint8_t
+#define NAME(x) x##_u8
+#define LOWEST 0
+#define HIGHEST UINT8_MAX
+#include "reduce_type.h"
+
+#define EXACT
+#define T int8_t
+#define NAME(x) x##_i8
+#define LOWEST INT8_MIN
+#define HIGHEST INT8_MAX
+#include "reduce_type.h"
+
+#define EXACT
+#define T int16_t
+#define NAME(x) x##_i16
+#define LOWEST INT16_MIN
+#define HIGHEST INT16_MAX
+#include "reduce_type.h"
+
+#define EXACT
+#define T int32_t
+#define NAME(x) x##_i32
+#define LOWEST INT32_MIN
+#define HIGHEST INT32_MAX
+#include "reduce_type.h"
+
+#define AD_FOLD_ROW(name, type, columns)                                                                     \
+    {rows_##name##_##type,      columns, lane_##name##_##type, few_##name##_##type, combine_##name##_##type, \
+     neighbours_##name##_##type}
+#define OF_ALL(name)                                                                                         \
+    AD_FOLD_ROW(name, f32, columns_##name##_f32), AD_FOLD_ROW(name, f64, columns_##name##_f64),              \
+        AD_FOLD_ROW(name, i64, NULL)
+#define OF_NARROW(name)                                                                                      \
+    AD_FOLD_ROW(name, u8, NULL), AD_FOLD_ROW(name, i8, NULL), AD_FOLD_ROW(name, i16, NULL),                  \
+        AD_FOLD_ROW(name, i32, NULL)
+static const ad_reduce_kernels reduce_kernels = {{[AD_FOLD_sum] = {OF_ALL(sum)},
+                                                  [AD_FOLD_prod] = {OF_ALL(prod)},
+                                                  [AD_FOLD_max] = {OF_ALL(max), OF_NARROW(max)},
+                                                  [AD_FOLD_min] = {OF_ALL(min), OF_NARROW(min)}},
+                                                 {find_f32, find_f64, find_i64},
+                                                 {places_f32, places_f64, places_i64}};
+#undef OF_ALL
+#undef OF_NARROW
 #undef AD_FOLD_ROW

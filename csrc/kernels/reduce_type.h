@@ -4,7 +4,13 @@
  *   VEC_MASK       its mask                   MASK(x)   the vocabulary's x of masks
  *   PLACE          the integer of its width
  *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min
- *   EXACT          where any order of folding gives the same: the compiler's */
+ *   EXACT          where any order of folding gives the same: the compiler's (no V then)
+ *   EXTREMES_ALONE where there are no sums, products and places */
+
+#ifdef EXACT
+#define VEC_W 1
+#define IS_NAN(a) false
+#endif
 
 enum {
     NAME(LANES) = AD_LANE_BYTES / sizeof(T),
@@ -23,6 +29,18 @@ AD_SIMD T NAME(fold)(int fold, T a, T b) {
     default: return IS_NAN(a) || a < b ? a : b;
     }
 }
+/* ---- rows: several at a time, to have enough independent chains of additions ---- */
+
+#ifdef EXACT
+AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out, bool alone) {
+    (void)alone;
+    for (int64_t r = 0; r < rows; r++, x += stride) {
+        T all = NAME(identity)(fold);
+        for (int64_t i = 0; i < n; i++) all = NAME(fold)(fold, all, x[i]);
+        out[r] = all;
+    }
+}
+#else
 AD_SIMD V NAME(fold_vec)(int fold, V a, V b) {
     switch (fold) {
     case AD_FOLD_sum: return VEC(add)(a, b);
@@ -51,18 +69,6 @@ AD_SIMD void NAME(store_some)(T *p, V a, int64_t n) {
     VEC(store)(p, a);
 }
 
-/* ---- rows: several at a time, to have enough independent chains of additions ---- */
-
-#ifdef EXACT
-AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out, bool alone) {
-    (void)alone;
-    for (int64_t r = 0; r < rows; r++, x += stride) {
-        T all = NAME(identity)(fold);
-        for (int64_t i = 0; i < n; i++) all = NAME(fold)(fold, all, x[i]);
-        out[r] = all;
-    }
-}
-#else
 /* The fewer than LANES elements at the end of a run; the identity in the other lanes changes nothing. */
 AD_SIMD void NAME(fold_tail)(int fold, V *acc, const T *tail, int64_t n) {
     AD_UNROLL for (int v = 0; v < NAME(VECS); v++) {
@@ -128,6 +134,17 @@ AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x,
                                   bool fresh) {
     int64_t r = 0;
     for (int64_t c = 0; fresh && c < cols; c++) lane[c] = NAME(identity)(fold);
+#ifdef EXTREMES_ALONE
+    for (; r < k; r += AD_LANE_STEPS, x += AD_LANE_STEPS * step) {
+        const T *row[AD_LANE_STEPS]; /* of which the first is met again where there are no more */
+        AD_UNROLL for (int64_t i = 0; i < AD_LANE_STEPS; i++) row[i] = x + (r + i < k ? i : 0) * step;
+        AD_INDEPENDENT for (int64_t c = 0; c < cols; c++) {
+            T all = lane[c];
+            AD_UNROLL for (int64_t i = 0; i < AD_LANE_STEPS; i++) all = NAME(fold)(fold, all, row[i][c]);
+            lane[c] = all;
+        }
+    }
+#else
     for (; k - r >= AD_LANE_STEPS; r += AD_LANE_STEPS, x += AD_LANE_STEPS * step)
         AD_INDEPENDENT for (int64_t c = 0; c < cols; c++) {
             T all = lane[c];
@@ -137,14 +154,7 @@ AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x,
         }
     for (; r < k; r++, x += step)
         AD_INDEPENDENT for (int64_t c = 0; c < cols; c++) lane[c] = NAME(fold)(fold, lane[c], x[c]);
-}
-AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
-                           bool first) {
-    for (int64_t i = cols; first && i < NAME(LANES) * cols; i++) lanes[i] = NAME(identity)(fold);
-    NAME(fold_rows_into)(fold, rows, cols, x, stride, lanes, first);
-}
-AD_SIMD void NAME(few)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *out) {
-    NAME(fold_rows_into)(fold, rows, cols, x, stride, out, true);
+#endif
 }
 #else
 /* Folds k rows of x, `step` apart, by fours, and those into one lane of every column. A fresh
@@ -220,6 +230,11 @@ AD_SIMD void NAME(few)(int fold, int64_t rows, int64_t cols, const T *x, int64_t
 
 /* ---- elementwise ---- */
 
+#ifdef EXACT
+AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) {
+    AD_INDEPENDENT for (int64_t i = 0; i < n; i++) dst[i] = NAME(fold)(fold, a[i], b[i]);
+}
+#else
 AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) {
     int64_t i = 0;
     for (; n - i >= VEC_W; i += VEC_W)
@@ -228,6 +243,7 @@ AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) 
     const V rest = NAME(fold_vec)(fold, NAME(load_some)(a + i, n - i), NAME(load_some)(b + i, n - i));
     NAME(store_some)(dst + i, rest, n - i);
 }
+#endif
 
 /* Two by two, as the tree over chunks does. */
 AD_SIMD void NAME(neighbours)(int fold, int64_t n, T *parts, T *out) {
@@ -244,6 +260,7 @@ AD_SIMD void NAME(neighbours)(int fold, int64_t n, T *parts, T *out) {
     *out = left ? NAME(fold)(fold, parts[0], rest) : parts[0];
 }
 
+#ifndef EXTREMES_ALONE
 /* ---- where extremes are ---- */
 
 static int64_t NAME(find)(int64_t n, const void *data, const void *value) {
@@ -322,23 +339,33 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
     }
 }
 
+#endif
+
 /* ---- the kernels: the above for each fold ---- */
 
+#ifdef EXACT
+#define COLUMNS(name)
+#define FEW(name) NAME(lane_##name)(rows, cols, x, stride, out, true)
+#else
+#define FEW(name) NAME(few)(AD_FOLD_##name, rows, cols, x, stride, out)
+#define COLUMNS(name)                                                                                        \
+    static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
+                                     bool first) {                                                           \
+        NAME(columns)(AD_FOLD_##name, rows, cols, x, stride, lanes, first);                                  \
+    }
+#endif
 #define AD_FOLD(name)                                                                                        \
     static void NAME(rows_##name)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out,         \
                                   bool alone) {                                                              \
         NAME(rows)(AD_FOLD_##name, rows, n, x, stride, out, alone);                                          \
     }                                                                                                        \
-    static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
-                                     bool first) {                                                           \
-        NAME(columns)(AD_FOLD_##name, rows, cols, x, stride, lanes, first);                                  \
-    }                                                                                                        \
+    COLUMNS(name)                                                                                            \
     static void NAME(lane_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lane,     \
                                   bool first) {                                                              \
         NAME(fold_rows_into)(AD_FOLD_##name, rows, cols, x, stride, lane, first);                            \
     }                                                                                                        \
     static void NAME(few_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out) {     \
-        NAME(few)(AD_FOLD_##name, rows, cols, x, stride, out);                                               \
+        FEW(name);                                                                                           \
     }                                                                                                        \
     static void NAME(combine_##name)(int64_t n, void *dst, const void *a, const void *b) {                   \
         NAME(combine)(AD_FOLD_##name, n, dst, a, b);                                                         \
@@ -346,8 +373,14 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
     static void NAME(neighbours_##name)(int64_t n, void *parts, void *out) {                                 \
         NAME(neighbours)(AD_FOLD_##name, n, parts, out);                                                     \
     }
+#ifdef EXTREMES_ALONE
+AD_FOLD(max) AD_FOLD(min)
+#else
 AD_FOLDS
+#endif
 #undef AD_FOLD
+#undef COLUMNS
+#undef FEW
 
 #undef T
 #undef PLACE
