@@ -53,6 +53,36 @@ AD_SIMD int64_t i64_remainder(int64_t a, int64_t b) {
     return r + (b & -(int64_t)((r != 0) & ((r ^ b) < 0)));
 }
 
+/* Of numbers of 31 bits by vectors of doubles: a quotient that is not whole is further from whole ones than
+ * it is rounded. */
+AD_SIMD int32_t small_truncdiv(int32_t a, int32_t b) { return (int32_t)((double)a / (double)b); }
+AD_SIMD int32_t small_fmod(int32_t a, int32_t b) { return a - small_truncdiv(a, b) * b; }
+AD_SIMD int32_t small_floordiv(int32_t a, int32_t b) {
+    const int32_t q = small_truncdiv(a, b), r = a - q * b;
+    return q - ((r != 0) & ((r ^ b) < 0));
+}
+AD_SIMD int32_t small_remainder(int32_t a, int32_t b) {
+    const int32_t r = small_fmod(a, b);
+    return r + (b & -((r != 0) & ((r ^ b) < 0)));
+}
+AD_SIMD uint64_t beyond_31_bits(int64_t a) { return ((uint64_t)a + (UINT64_C(1) << 30)) >> 31; }
+
+/* Tells of how many elements. */
+#define OF_SMALL(name)                                                                                       \
+    static int64_t name##_of_small(int64_t n, int64_t *q, const int64_t *x, const int64_t *y) {              \
+        enum { BATCH_OF = 32 };                                                                              \
+        int64_t i = 0;                                                                                       \
+        for (; i <= n - BATCH_OF; i += BATCH_OF) {                                                           \
+            uint64_t large = 0;                                                                              \
+            for (int k = 0; k < BATCH_OF; k++)                                                               \
+                large |= beyond_31_bits(x[i + k]) | beyond_31_bits(y[i + k]) | (y[i + k] == 0);              \
+            if (large) break;                                                                                \
+            AD_INDEPENDENT for (int k = 0; k < BATCH_OF; k++) q[i + k] =                                     \
+                small_##name((int32_t)x[i + k], (int32_t)y[i + k]);                                          \
+        }                                                                                                    \
+        return i;                                                                                            \
+    }
+
 /* Tells of how many elements: all, if it is worth it. */
 #define BY_ONE(name)                                                                                         \
     static int64_t name##_by_one(int64_t n, int64_t *q, const int64_t *x, const int64_t *y) {                \

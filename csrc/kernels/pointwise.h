@@ -183,8 +183,10 @@ static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y, 
         KERNEL_i64_##I(name, arity)
 #define AD_DIVIDES(name, arity, F, D, I)                                                                     \
     BY_ONE(name)                                                                                             \
+    OF_SMALL(name)                                                                                           \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, )                                              \
-        KERNEL(name, i64, int64_t, vi, VI_W, 2, i = name##_by_one(n, d, x, y);)
+        KERNEL(name, i64, int64_t, vi, VI_W, 2, i = name##_of_small(n, d, x, y);                             \
+               i += name##_by_one(n - i, d + i, x + i, y + i);)
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
