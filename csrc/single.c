@@ -78,9 +78,11 @@ static void run_kernel(const ad_single *s, int64_t n, char *dst, const char *a, 
         s->run.kernel(n, dst, a, b, c);
 }
 
-static void run_next(const ad_single *t, int64_t n, char *dst) {
-    t->run.kernel(n, dst, t->in[0].size ? dst : t->in[0].data, t->in[1].size ? dst : t->in[1].data,
-                  t->in[2].data);
+/* Of what is made, where an operand is nowhere yet, of a number, or of another run. */
+static void run_next(const ad_single *t, int64_t n, char *made, const char *other) {
+    const char *x[2];
+    for (int k = 0; k < 2; k++) x[k] = !t->in[k].data ? made : t->in[k].size ? other : t->in[k].data;
+    t->run.kernel(n, made, x[0], x[1], t->in[2].data);
 }
 
 /* Sends elements [i, end) of a row of n past the caches, while what is read next is fetched: of operands that
@@ -111,7 +113,7 @@ static void run_by_blocks(const ad_single *s, int64_t n, char *dst, const char *
         const int64_t over = s->stream ? ((intptr_t)run & (AD_LINE - 1)) / out->size : 0;
         m = ad_least(n - i, s->block - over); /* whole lines, as parts of one go through the caches */
         run_kernel(s, m, made, x[0] + i * step[0], x[1] + i * step[1], x[2] + i * step[2]);
-        if (s->next) run_next(s->next, m, made);
+        if (s->next) run_next(s->next, m, made, x[2] + i * step[2]);
         if (s->stream) send(s, i, i + m, n, run, stage, x, hop);
     }
 }
@@ -213,17 +215,54 @@ static bool set_up(ad_single *s) {
     return choose_runner(s, arity);
 }
 
+static bool rounds_number(const ad_loop *l, const ad_instr *in) {
+    const bool rounds = in->op == AD_OP_round_f16 || in->op == AD_OP_round_bf16;
+    return rounds && in->a < l->program->n_in && l->in[in->a].uniform;
+}
+
+/* The one instruction on floats of 16 bits, of runs of them, or of one and a number, which may be rounded
+ * first. */
+static bool set_up_half(ad_single *s) {
+    const ad_loop *l = s->loop;
+    const ad_program *p = l->program;
+    const ad_instr *in = &p->code[p->n_code - 1], *first = in == p->code ? NULL : p->code;
+    const int arity = ad_instr_arity(in->op), dtype = l->out[0].dtype;
+    const int regs[2] = {in->a, first && in->b == first->dst ? first->a : in->b};
+    if (!ad_is_half(dtype) || in->type != AD_f32 || arity > 2) return false;
+    if (first && (arity < 2 || in->b != first->dst || in->a == first->dst || !rounds_number(l, first)))
+        return false;
+    for (int k = 0; k < arity; k++) {
+        const ad_operand *o = regs[k] < p->n_in ? &l->in[regs[k]] : NULL;
+        if (k == 1 && (!o || o->uniform)) {
+            s->in[1].data = (const char *)&s->numbers[1];
+            if (o)
+                ad_cpu->pw->load[o->dtype][AD_f32](1, &s->numbers[1], o->data, 0);
+            else
+                memcpy(&s->numbers[1], &p->consts[regs[k] - p->n_in], sizeof(float));
+            if (first) ad_cpu->pw->instr[first->op][AD_f32](1, s->numbers + 1, s->numbers + 1, NULL, NULL);
+            s->in[1].strides = ad_still, s->in[1].size = 0;
+        } else {
+            if (!o || o->uniform || o->dtype != dtype || o->strides[0] != 1) return false;
+            s->in[k] = (ad_source){o->data, o->strides, o->size};
+        }
+    }
+    if (arity == 1) s->in[1] = s->in[0];
+    s->in[2] = s->in[1].size ? s->in[0] : s->in[1];
+    s->run.kernel = ad_cpu->pw->half(in->op, dtype);
+    s->truths = false;
+    return s->run.kernel;
+}
+
 /* A program of no instruction converts an operand: one that might lie in a register. */
 static bool set_up_conversion(ad_single *s) {
     const ad_loop *l = s->loop;
     const int reg = l->program->out_regs[0];
     const ad_operand *o = &l->in[reg];
-    if (l->program->n_out != 1 || reg >= l->program->n_in || o->uniform || o->strides[0] != 1 ||
-        !ad_is_native(o, o->type))
-        return false;
+    if (l->program->n_out != 1 || reg >= l->program->n_in || o->uniform || o->strides[0] != 1) return false;
     for (int k = 0; k < 3; k++) s->in[k] = (ad_source){o->data, o->strides, o->size};
-    s->convert = ad_cpu->pw->store[o->type][l->out[0].dtype];
-    return true;
+    s->convert = ad_is_native(o, o->type) ? ad_cpu->pw->store[o->type][l->out[0].dtype]
+                                          : ad_cpu->pw->convert(o->dtype, l->out[0].dtype);
+    return s->convert;
 }
 
 /* Elements of a row of n that a task takes: the more the longer it is, as each begins by waiting for what it
@@ -257,11 +296,13 @@ void ad_run_runs(ad_single *s, bool stream) {
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
     const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
-    if ((p->n_code && !p->last_only) || p->divides || (p->n_code > 1 && !whole)) return false;
+    if ((p->n_code && !p->last_only) || p->divides || (p->n_code > 2 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
     ad_single s = ad_single_of(l);
-    if (p->n_code ? p->n_code != 1 || !set_up(&s) : !set_up_conversion(&s))
-        return whole && ad_run_narrow(l, stream);
+    const bool found = p->n_code == 0   ? set_up_conversion(&s)
+                       : p->n_code == 1 ? set_up(&s) || set_up_half(&s)
+                                        : !whole && set_up_half(&s);
+    if (!found) return whole && ad_run_narrow(l, stream);
     ad_run_runs(&s, stream);
     return true;
 }

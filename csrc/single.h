@@ -13,7 +13,7 @@ typedef struct {
 
 typedef struct ad_single {
     const ad_loop *loop;
-    const struct ad_single *next; /* of what this one made, and a number */
+    const struct ad_single *next; /* of what this one made, and a number or in[2] */
     ad_source in[3];
     uint64_t numbers[3]; /* those that had to be converted */
     ad_runner run;

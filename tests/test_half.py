@@ -323,3 +323,38 @@ def test_angles_hold_where_squares_do_not(size: float) -> None:
         assert a.grad is not None
         along = (a.grad.float() @ x[0]).item()  # a length is no part of an angle
         assert along == pytest.approx(0.0, abs=1e-2)
+
+
+@each_half
+def test_an_instruction_is_that_of_float32_rounded(d: ad.dtype) -> None:
+    every = ad.from_numpy(np.arange(65536, dtype=np.uint16).view(np.int16)).view(d)
+    other = every[ad.randperm(65536, generator=ad.Generator().manual_seed(0))]
+    functions: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
+        **{f: lambda x, _, f=f: getattr(ad, f)(x) for f in ("neg", "abs", "sqrt")},
+        **{f: getattr(ad, f) for f in ("add", "sub", "mul", "div", "minimum", "maximum")},
+        **{f"{f} 3.5": lambda x, _, f=f: getattr(ad, f)(x, 3.5) for f in ("add", "mul", "div")},
+        "3.5 sub": lambda x, _: 3.5 - x,
+        "square": lambda x, _: x * x,
+    }
+    for name, f in functions.items():
+        for at in (slice(None), slice(1, 1030), slice(31_000, 31_007), slice(5, 5000, 3)):
+            x, y = every[at], other[at]
+            wanted, got = f(x.float(), y.float()).to(d), f(x, y)
+            assert got.dtype == d
+            same = (got.view(ad.int16) == wanted.view(ad.int16)) | (got.isnan() & wanted.isnan())
+            assert same.all(), name
+    inside = every.clone().mul_(every[7]).neg_()
+    assert inside.view(ad.int16).equal((every * every[7]).neg().view(ad.int16))
+
+
+@each_half
+def test_conversions_go_by_way_of_float32(d: ad.dtype) -> None:
+    every = ad.from_numpy(np.arange(65536, dtype=np.uint16).view(np.int16)).view(d)
+    for to in (ad.float64, ad.int64, ad.int32, ad.int16, ad.uint8, ad.bool):
+        for at in (slice(None), slice(1, 600), slice(0, 9000, 3)):
+            got, wanted = every[at].to(to), every[at].float().to(to)
+            assert ((got == wanted) | ((got != got) & (wanted != wanted))).all()
+    drawn = ad.randn(5000, dtype=ad.float64) * 1e3
+    for x in (drawn, drawn.to(ad.int64), drawn.to(ad.int16)):
+        for at in (slice(None), slice(1, 600), slice(0, None, 3)):
+            assert x[at].to(d).equal(x[at].float().to(d))

@@ -145,3 +145,67 @@ def test_clamp_and_abs(d: ad.dtype) -> None:
         wide = ad.full((n,), 99, dtype=d)
         assert ad.clamp(x, wide, 3, out=wide).tolist() == [3] * n
         assert x.clamp_(least, 9).tolist() == [min(max(v, least), 9) for v in a]
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+def test_signs_shifts_and_truths(d: ad.dtype) -> None:
+    for n in LENGTHS:
+        a, counts = drawn(n, d, 8), [i % 70 - 3 if d.is_signed else i % 70 for i in range(n)]
+        x, by = ad.tensor(a, dtype=d), ad.tensor(counts, dtype=d)
+        assert x.sign().tolist() == [(v > 0) - (v < 0) for v in a]
+        assert x.logical_not().tolist() == [v == 0 for v in a]
+        left = [wrapped(v << c, d) if 0 <= c < 64 else 0 for v, c in zip(a, counts, strict=True)]
+        assert (x << by).tolist() == left
+        right = [v >> (c if 0 <= c < 64 else 63) for v, c in zip(a, counts, strict=True)]
+        assert (x >> by).tolist() == right
+        assert (x << 3).tolist() == [wrapped(v << 3, d) for v in a]
+        assert (x >> 9).tolist() == [v >> 9 for v in a]
+        scaled = [wrapped(v + 3 * c, d) for v, c in zip(a, counts, strict=True)]
+        assert ad.add(x, by, alpha=3).tolist() == scaled
+        assert x.clone().add_(by, alpha=3).tolist() == scaled
+        assert ad.add(x, by.clone(), alpha=3, out=(out := by.clone())).tolist() == scaled
+        assert ad.add(x, out, alpha=0, out=out).tolist() == a
+        truths = x > 1
+        assert (truths == x.bool()).tolist() == [(v > 1) == (v != 0) for v in a]
+        assert (truths < x.bool()).tolist() == [(v > 1) < (v != 0) for v in a]
+
+
+@pytest.mark.parametrize("to", [ad.bool, *DTYPES, ad.int64], ids=str)
+@pytest.mark.parametrize("d", [ad.bool, *DTYPES, ad.int64], ids=str)
+def test_conversions_wrap_around(d: ad.dtype, to: ad.dtype) -> None:
+    a = [v % 2 for v in range(5000)] if d is ad.bool else drawn(5000, d, 9)
+    x = ad.tensor(a, dtype=d)
+    wanted = [v != 0 for v in a] if to is ad.bool else [wrapped(v, to) for v in a]
+    for n in LENGTHS[:-1]:
+        assert x[1 : n + 1].to(to).tolist() == wanted[1 : n + 1]
+        assert x[1 : n + 1 : 2].to(to).tolist() == wanted[1 : n + 1 : 2]
+    assert x.view(50, 100).T.to(to).flatten().tolist() == [
+        wanted[r * 100 + c] for c in range(100) for r in range(50)
+    ]
+
+
+@pytest.mark.parametrize("d", [ad.bool, *DTYPES], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1000), (1000, 3), (67, 129), (2, 5000), (5, 1025)])
+def test_extremes_and_truths(d: ad.dtype, shape: tuple[int, int]) -> None:
+    rows, cols = shape
+    a = [v % 3 > 0 for v in range(rows * cols)] if d is ad.bool else drawn(rows * cols, d, rows)
+    x = ad.tensor(a, dtype=d).view(shape)
+    for y in (x, x.T, x[:, ::2], x[::2], x.flip(0), x[:, :1].expand(shape), x * 0):
+        lists = y.tolist()
+        for fold, of in ((ad.amax, max), (ad.amin, min), (ad.any, any), (ad.all, all)):
+            assert fold(y, 1).tolist() == [of(row) for row in lists]
+            assert fold(y, 0).tolist() == [of(column) for column in zip(*lists, strict=True)]
+            assert fold(y).item() == of(of(row) for row in lists)
+
+
+@pytest.mark.parametrize("d", [*DTYPES, ad.int64], ids=str)
+def test_quotients_of_small_and_large_numbers(d: ad.dtype) -> None:
+    a, b = drawn(3000, d, 10), [v or 3 for v in drawn(3000, d, 11)]
+    small = [wrapped(v, ad.int8) if d.is_signed else v for v in b]
+    for divisors in (b, [v or 7 for v in small], [7] * 3000, [max(b)] * 3000):
+        x, y = ad.tensor(a, dtype=d), ad.tensor(divisors, dtype=d)
+        pairs = list(zip(a, divisors, strict=True))
+        assert (x // y).tolist() == [wrapped(v // w, d) for v, w in pairs]
+        assert (x % y).tolist() == [wrapped(v % w, d) for v, w in pairs]
+    with pytest.raises(RuntimeError):
+        x // ad.tensor([*divisors[:-1], 0], dtype=d)

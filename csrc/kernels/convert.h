@@ -145,13 +145,6 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         const int64_t *: _Generic((d), float *: run_i64_f32, double *: run_i64_f64, default: NO_RUN),        \
         default: NO_RUN)
 
-/* Whether floats of 16 bits meet other than float32, which is rare: one loop does for all strides. */
-#define OF_HALF(half, other)                                                                                 \
-    _Generic((half),                                                                                         \
-        const ad_f16 *: _Generic((other), const float *: false, default: true),                              \
-        const ad_bf16 *: _Generic((other), const float *: false, default: true),                             \
-        default: false)
-
 /* Elements apart from each other go one by one, as the empty statement tells the compiler: vectors of them
  * are more code and no faster. Several at a time where nothing is converted, as in what is turned. */
 #define APART(d, s, step)                                                                                    \
@@ -174,15 +167,41 @@ FILL(f32, float)
 FILL(f64, double)
 FILL(i64, int64_t)
 
-#define LOAD(function, from_ctype, to, to_ctype, READ, CONVERT)                                              \
+/* Floats of 16 bits meet other than float32 by way of it, part by part. */
+enum { HALF_PART = 256 };
+static ad_load_fn load_float16_f32, load_bfloat16_f32, load_float32_f32, load_float32_f64, load_float32_i64;
+static ad_store_fn store_f32_float16, store_f32_bfloat16, store_f32_float32, store_f64_float32,
+    store_i64_float32;
+static __attribute__((noinline)) void load_half(ad_load_fn *widen, ad_load_fn *convert, int64_t n, char *dst,
+                                                const char *src) {
+    float part[HALF_PART];
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = ad_least(n - i, HALF_PART);
+        widen(m, part, src + i * 2, 1);
+        convert(m, dst + i * 8, (const char *)part, 1);
+    }
+}
+static __attribute__((noinline)) void store_half(ad_store_fn *convert, ad_store_fn *narrow, int64_t n,
+                                                 char *dst, const char *src) {
+    float part[HALF_PART];
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = ad_least(n - i, HALF_PART);
+        convert(m, (char *)part, 1, src + i * 8);
+        narrow(m, dst + i * 2, 1, part);
+    }
+}
+
+#define LOAD(function, dtype, from_ctype, to, to_ctype, READ, CONVERT)                                       \
     static void function(int64_t n, void *dst, const char *src, int64_t stride) {                            \
         to_ctype *restrict d = dst;                                                                          \
         const from_ctype *restrict s = (const from_ctype *)(const void *)src;                                \
         run_fn *const run = RUN(d, s);                                                                       \
-        const bool rare = OF_HALF(s, (const to_ctype *)d);                                                   \
-        if (stride == 1 && run)                                                                              \
+        if (stride == 1 && ad_is_half(dtype) && sizeof *d == 8)                                              \
+            load_half(dtype == AD_float16 ? load_float16_f32 : load_bfloat16_f32, load_float32_##to, n, dst, \
+                      src);                                                                                  \
+        else if (stride == 1 && run)                                                                         \
             run(n, d, s);                                                                                    \
-        else if (stride == 1 && !rare)                                                                       \
+        else if (stride == 1)                                                                                \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i]));                                      \
         else if (stride == 0 && n > 0)                                                                       \
             fill_##to(n, d, CONVERT(READ(s[0])));                                                            \
@@ -192,9 +211,9 @@ FILL(i64, int64_t)
             APART(d, s, d[i] = CONVERT(READ(s[i * stride])))                                                 \
     }
 #define AD_DTYPE(name, ctype, type)                                                                          \
-    LOAD(load_##name##_f32, ctype, f32, float, READ_##name, TO_##type##_f32)                                 \
-    LOAD(load_##name##_f64, ctype, f64, double, READ_##name, TO_##type##_f64)                                \
-    LOAD(load_##name##_i64, ctype, i64, int64_t, READ_##name, TO_##type##_i64)
+    LOAD(load_##name##_f32, AD_##name, ctype, f32, float, READ_##name, TO_##type##_f32)                      \
+    LOAD(load_##name##_f64, AD_##name, ctype, f64, double, READ_##name, TO_##type##_f64)                     \
+    LOAD(load_##name##_i64, AD_##name, ctype, i64, int64_t, READ_##name, TO_##type##_i64)
 #include "../dtypes.def"
 #undef AD_DTYPE
 
@@ -215,25 +234,65 @@ FILL(i64, int64_t)
 #define STORE_float32(from, a) TO_##from##_f32(a)
 #define STORE_float64(from, a) TO_##from##_f64(a)
 
-#define STORE(function, from, from_ctype, to_ctype, CONVERT)                                                 \
+#define STORE(function, from, from_ctype, dtype, to_ctype, CONVERT)                                          \
     static void function(int64_t n, char *dst, int64_t stride, const void *src) {                            \
         to_ctype *restrict d = (to_ctype *)(void *)dst;                                                      \
         const from_ctype *restrict s = src;                                                                  \
         run_fn *const run = RUN(d, s);                                                                       \
-        const bool rare = OF_HALF((const to_ctype *)d, s);                                                   \
-        if (stride == 1 && run)                                                                              \
+        if (stride == 1 && ad_is_half(dtype) && sizeof *s == 8)                                              \
+            store_half(store_##from##_float32, dtype == AD_float16 ? store_f32_float16 : store_f32_bfloat16, \
+                       n, dst, src);                                                                         \
+        else if (stride == 1 && run)                                                                         \
             run(n, d, s);                                                                                    \
-        else if (stride == 1 && !rare)                                                                       \
+        else if (stride == 1)                                                                                \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(from, s[i]);                                      \
         else                                                                                                 \
             APART(d, s, d[i * stride] = CONVERT(from, s[i]))                                                 \
     }
 #define AD_DTYPE(name, ctype, type)                                                                          \
-    STORE(store_f32_##name, f32, float, ctype, STORE_##name)                                                 \
-    STORE(store_f64_##name, f64, double, ctype, STORE_##name)                                                \
-    STORE(store_i64_##name, i64, int64_t, ctype, STORE_##name)
+    STORE(store_f32_##name, f32, float, AD_##name, ctype, STORE_##name)                                      \
+    STORE(store_f64_##name, f64, double, AD_##name, ctype, STORE_##name)                                     \
+    STORE(store_i64_##name, i64, int64_t, AD_##name, ctype, STORE_##name)
 #include "../dtypes.def"
 #undef AD_DTYPE
+
+/* ---- integers of few bits to others, without a register between: contiguous runs ---- */
+#define CONVERT(from, to, result_of)                                                                         \
+    static void from##_to_##to(int64_t n, char *dst, int64_t stride, const void *src) {                      \
+        to##_t *restrict d = (to##_t *)(void *)dst;                                                          \
+        const from##_t *restrict s = src;                                                                    \
+        (void)stride;                                                                                        \
+        for (int64_t i = 0; i < n; i++) d[i] = (to##_t)(result_of);                                          \
+    }
+typedef uint8_t truth_t;
+CONVERT(uint8, int16, s[i])
+CONVERT(int8, int16, s[i])
+CONVERT(uint8, int32, s[i])
+CONVERT(int8, int32, s[i])
+CONVERT(int16, int8, s[i])
+CONVERT(int16, int32, s[i])
+CONVERT(int32, int8, s[i])
+CONVERT(int32, int16, s[i])
+CONVERT(int8, truth, s[i] != 0)
+CONVERT(int16, truth, s[i] != 0)
+CONVERT(int32, truth, s[i] != 0)
+static void same_bytes(int64_t n, char *dst, int64_t stride, const void *src) {
+    (void)stride;
+    memcpy(dst, src, (size_t)n);
+}
+
+static ad_store_fn *convert(int from, int to) {
+    if (from > AD_int32 || to > AD_int32 || from == to) return NULL;
+    switch (to) {
+    case AD_bool:
+        return from == AD_int32 ? int32_to_truth : from == AD_int16 ? int16_to_truth : int8_to_truth;
+    case AD_int16:
+        return from == AD_int32 ? int32_to_int16 : from == AD_int8 ? int8_to_int16 : uint8_to_int16;
+    case AD_int32:
+        return from == AD_int16 ? int16_to_int32 : from == AD_int8 ? int8_to_int32 : uint8_to_int32;
+    default: return from == AD_int32 ? int32_to_int8 : from == AD_int16 ? int16_to_int8 : same_bytes;
+    }
+}
 
 /* ---- casts of a whole register ----
  * dst may be a here too: a wider result is written from the end, so that no operand is lost, and the types

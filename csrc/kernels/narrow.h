@@ -21,6 +21,9 @@
 #define LEAST(x, y) ((x) < (y) ? (x) : (y))
 #define GREATEST(x, y) ((x) > (y) ? (x) : (y))
 #define SIZE(x, y) ((x) < 0 ? 0u - (x) : 0u + (x))
+#define SIGN(x, y) (((x) > 0) - ((x) < 0))
+#define LEFT(x, y) ((unsigned)(y) < 32 ? 1u * (x) << (y) : 0) /* of what is at least as wide */
+#define RIGHT(x, y) ((x) >> ((unsigned)(y) < 32 ? (y) : 31))
 #define BOTH(x, y) ((x) & (y))
 #define EITHER(x, y) ((x) | (y))
 #define ONE_OF(x, y) ((x) ^ (y))
@@ -44,12 +47,15 @@
 MODULAR(add, SUM)
 MODULAR(sub, DIFFERENCE)
 MODULAR(mul, PRODUCT)
+MODULAR(shl, LEFT)
 OF_BITS(bitwise_and, BOTH)
 OF_BITS(bitwise_or, EITHER)
 OF_BITS(bitwise_xor, ONE_OF)
 CHOICE(minimum, LEAST)
 CHOICE(maximum, GREATEST)
 CHOICE(abs, SIZE)
+CHOICE(sign, SIGN)
+CHOICE(shr, RIGHT)
 NARROW_KERNEL(lt, uint8_t, uint8_t, BELOW)
 NARROW_KERNEL(lt, int8_t, uint8_t, BELOW)
 NARROW_KERNEL(lt, int16_t, uint8_t, BELOW)
@@ -66,7 +72,7 @@ NARROW_KERNEL(eq, uint32_t, uint8_t, SAME)
                            : narrow_uint32_t_##name;
 #define BY_SIGN(name)                                                                                        \
     case AD_OP_##name:                                                                                       \
-        return dtype == AD_uint8 ? narrow_uint8_t_##name                                                     \
+        return dtype <= AD_uint8 ? narrow_uint8_t_##name                                                     \
                : size == 1       ? narrow_int8_t_##name                                                      \
                : size == 2       ? narrow_int16_t_##name                                                     \
                                  : narrow_int32_t_##name;
@@ -76,12 +82,15 @@ static ad_pw_fn *narrow(int op, int dtype) {
         BY_SIZE(add)
         BY_SIZE(sub)
         BY_SIZE(mul)
+        BY_SIZE(shl)
         BY_SIZE(bitwise_and)
         BY_SIZE(bitwise_or)
         BY_SIZE(bitwise_xor)
         BY_SIGN(minimum)
         BY_SIGN(maximum)
         BY_SIGN(abs)
+        BY_SIGN(sign)
+        BY_SIGN(shr)
         BY_SIGN(lt)
         BY_SIZE(eq)
     default: return NULL;

@@ -205,6 +205,7 @@ static int64_t pow_in_step(int64_t n, float *d, const float *x, const float *y, 
 #include "bytes.h"
 #include "number.h"
 #include "narrow.h"
+#include "half.h"
 #include "transpose.h"
 
 /* ---- the table ---- */
@@ -270,6 +271,8 @@ static const ad_pw_kernels pw_kernels = {
     .truth = {truth_not, truth_and, truth_or, truth_xor},
     .where = {where_f32, where_f64, where_i64},
     .narrow = narrow,
+    .half = half,
+    .convert = convert,
     .move = move,
     .fill = fill,
     .stream = stream,

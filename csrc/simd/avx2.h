@@ -133,6 +133,14 @@ AD_SIMD vf vf_of_16(const float *p, vfi at) {
     return vf_select(vf_of_bits(vfi_shl(at, 28)), high, low);
 }
 
+/* Of 16 bits in memory. */
+AD_SIMD vfi vfi_load_16(const uint16_t *p) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+AD_SIMD void vfi_store_16(uint16_t *p, vfi a) { /* below 2^16 */
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
+}
 /* Of float16, where the CPU converts it: VF_F16. */
 #define VF_F16 ad_has_f16c
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }

@@ -136,6 +136,10 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 AD_SIMD mf vfi_odd(vfi a) { return _mm512_test_epi32_mask(a, vfi_set1(1)); }
 AD_SIMD vf vf_of_16(const float *p, vfi at) { return _mm512_permutexvar_ps(at, vf_load(p)); }
 
+AD_SIMD vfi vfi_load_16(const uint16_t *p) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+AD_SIMD void vfi_store_16(uint16_t *p, vfi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a)); }
 #define VF_F16 true
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 AD_SIMD void vf_store_f16(uint16_t *p, vf a) {

@@ -95,6 +95,8 @@ AD_SIMD vf vf_of_16(const float *p, vfi at) { /* by bytes */
     return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)));
 }
 
+AD_SIMD vfi vfi_load_16(const uint16_t *p) { return vmovl_u16(vld1_u16(p)); }
+AD_SIMD void vfi_store_16(uint16_t *p, vfi a) { vst1_u16(p, vmovn_u32(a)); }
 #define VF_F16 true
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 AD_SIMD void vf_store_f16(uint16_t *p, vf a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }

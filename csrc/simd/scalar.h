@@ -23,6 +23,7 @@
  *   select(m, a, b)        a where m holds, else b
  *   transpose(x)           of an array of VX_W vectors, in place
  *   vf_load_f16, vf_store_f16  of float16 in memory; where VF_F16 is defined and, when asked, true
+ *   vfi_load_16, vfi_store_16  of 16 bits in memory; below 2^16. Only where VF_W > 1
  *   bits, of_bits          the same lanes as integers, and back
  *   vXi_set1, vXi_add, vXi_sub, vXi_and, vXi_or, vXi_xor, vXi_shl, vXi_shr (logical, by a constant)
  *   vXi_odd                a mask for select alone: the lanes whose lowest bit is set
