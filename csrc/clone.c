@@ -77,6 +77,18 @@ bool ad_is_channels_last(const ad_tensor *x) {
     return true;
 }
 
+ad_tensor *ad_make_last(int dtype, int ndim, const int64_t *shape) {
+    ad_tensor *y = ad_make(dtype, ndim, shape);
+    int64_t step = 1;
+    for (int i = 0; y && i < ndim; i++) {
+        const int d = i == 0 ? 1 : i == ndim - 1 ? 0 : ndim - i;
+        y->strides[d] = step;
+        step *= shape[d] > 1 ? shape[d] : 1;
+    }
+    if (y) ad_refresh(y);
+    return y;
+}
+
 ad_tensor *ad_channels_last(ad_tensor *y, bool last) {
     if (!last || !y || !y->numel) return y;
     const int n = y->ndim;

@@ -224,6 +224,7 @@ int ad_narrow(int dtype, int status, int n_out, ad_tensor **out, int n, const ad
 bool ad_is_channels_last(const ad_tensor *x);
 /* A new result in that order if `last`, else as it is; y may be NULL. */
 ad_tensor *ad_channels_last(ad_tensor *y, bool last);
+ad_tensor *ad_make_last(int dtype, int ndim, const int64_t *shape); /* in that order; memory unset */
 
 /* A number that is read once, however often it is used: what was checked, no other thread changes. */
 static inline int64_t ad_once(const int64_t *x) { return __atomic_load_n(x, __ATOMIC_RELAXED); }
@@ -384,6 +385,7 @@ typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
 typedef struct ad_sort_kernels ad_sort_kernels;         /* sort.h */
 typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */
 typedef struct ad_grid_kernels ad_grid_kernels;         /* grid.h */
+typedef struct ad_channel_kernels ad_channel_kernels;   /* channels.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
     double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
@@ -411,6 +413,7 @@ typedef struct {
     const ad_spectral_kernels *spectral;
     const ad_optim_kernels *optim;
     const ad_grid_kernels *grid;
+    const ad_channel_kernels *channels;
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */
 

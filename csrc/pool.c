@@ -1,4 +1,5 @@
 /* pool.c: the greatest element of each window, and where it is. */
+#include "channels.h"
 #include "tape.h"
 #include "walk.h"
 
@@ -158,6 +159,60 @@ static void run_plane(void *context, int64_t plane) {
     }
 }
 
+/* ---- images whose channels lie side by side ---- */
+
+typedef struct {
+    const task *t;
+    ad_window_row row;
+    int64_t image, next[3]; /* from an image to the next; and of the result, to that of a window */
+} beside;
+
+static bool lie_beside(const ad_tensor *x, int64_t nd) {
+    int64_t places = 1;
+    for (int d = 2; d < x->ndim; d++) places *= x->shape[d];
+    return x->ndim == nd + 2 && x->strides[1] == 1 && x->shape[1] > 1 && places < UINT32_MAX;
+}
+
+static void run_window_row(void *context, int64_t i) {
+    const beside *b = context;
+    const task *t = b->t;
+    const int64_t depth = t->axis[0].count, height = t->axis[1].count, n = i / (depth * height);
+    ad_window_row r = b->row;
+    r.d = i / height % depth, r.h = i % height;
+    const int64_t size = ad_itemsize[t->dtype], at = n * b->next[0] + r.d * b->next[1] + r.h * b->next[2];
+    ad_cpu->channels->greatest[t->dtype == AD_float64](&r, t->x + n * b->image * size, t->most + at * size,
+                                                       t->y ? t->y + at : NULL);
+}
+
+static int run_beside(const task *t, const ad_tensor *x, const ad_tensor *y, int64_t cost) {
+    const int lead = DIMS - (x->ndim - 2);
+    beside b = {.t = t, .image = x->strides[0], .next = {y->strides[0]}};
+    b.row = (ad_window_row){.n = t->axis[2].count, .channels = x->shape[1], .step = y->strides[y->ndim - 1]};
+    int64_t elements = 0, rows = x->shape[0];
+    for (int d = 0; d < DIMS; d++) {
+        const axis *a = t->axis + d;
+        for (int64_t j = 0; j < a->count; j++) elements += a->end[j] - a->first[j];
+        elements += a->count + 1;
+        if (d < 2) b.next[d + 1] = d < lead ? 0 : y->strides[d - lead + 2], rows *= a->count;
+    }
+    int64_t *const lists = ad_alloc((size_t)elements * sizeof *lists), *room = lists;
+    if (!lists) return AD_NO_MEMORY;
+    for (int d = 0; d < DIMS; d++) {
+        const axis *a = t->axis + d;
+        int64_t *first = room, *at = first + a->count + 1, k = 0;
+        for (int64_t j = 0; j < a->count; j++) {
+            first[j] = k;
+            for (int64_t i = a->first[j]; i < a->end[j]; i += a->step) at[k++] = i;
+        }
+        first[a->count] = k;
+        b.row.axis[d] = (ad_taps){first, at, a->stride, a->place, NULL};
+        room = at + k;
+    }
+    ad_parallel_for(rows, cost, run_window_row, &b);
+    ad_dealloc(lists);
+    return AD_OK;
+}
+
 static int run_max_pool(const ad_call *c) {
     static const int64_t one[2] = {0, 1};
     const int64_t *plan = c->numbers, *windows = plan + 1 + 2 * plan[0];
@@ -192,10 +247,13 @@ static int run_max_pool(const ad_call *c) {
         t.axis[i].place = place;
         place *= x->shape[lead + i - (DIMS - nd)];
     }
+    const int64_t cost = ad_least(ad_out(c, 0)->numel * (taps + 4), (int64_t)1 << 60);
+    if (lie_beside(x, nd) && lie_beside(ad_out(c, 0), nd) && (!t.y || lie_beside(ad_out(c, 1), nd)))
+        return run_beside(&t, x, ad_out(c, 0), cost / 8);
     const axis *w = &t.axis[DIMS - 1];
     t.runs[0] = w->count <= FEW ? w->count : alike(w, 0);
     t.runs[1] = t.runs[0] < w->count ? alike(w, t.runs[0]) : 0;
-    ad_parallel_for(planes, ad_least(ad_out(c, 0)->numel * (taps + 4), (int64_t)1 << 60), run_plane, &t);
+    ad_parallel_for(planes, cost, run_plane, &t);
     return AD_OK;
 }
 
@@ -226,8 +284,11 @@ ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_te
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
     memcpy(shape + x->ndim - plan[0], plan + 1 + plan[0], sizeof(int64_t) * (size_t)plan[0]);
-    ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *at = NULL;
-    if (y && places && !(*places = at = ad_make(AD_int64, x->ndim, shape))) {
+    const bool last = ad_is_channels_last(x);
+    ad_tensor *(*const make)(int, int, const int64_t *) =
+        last && lie_beside(x, plan[0]) ? ad_make_last : ad_make;
+    ad_tensor *y = make(x->dtype, x->ndim, shape), *at = NULL;
+    if (y && places && !(*places = at = make(AD_int64, x->ndim, shape))) {
         ad_free(y);
         return NULL;
     }
@@ -240,7 +301,7 @@ ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_te
                        .x = operands,
                        .numbers = plan,
                        .n_bytes = sizeof *plan * (size_t)n};
-    y = ad_channels_last(ad_done(&c, y), ad_is_channels_last(x));
+    y = ad_channels_last(ad_done(&c, y), last && make == ad_make);
     if (y || !places) return y;
     *places = NULL;
     ad_free(at);

@@ -1,41 +1,13 @@
 /* windows.c: sums over windows of images, weighted or not, and their adjoint: pooling by means, resampling.
  */
-#include "tape.h"
+#include "windows.h"
 
 /* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("vect-cost-model=dynamic")
 #endif
 
-enum { DIMS = 3, PER_DIM = 6, ROOM = 4096, FEW = 8 };
-enum { ONE_NUMBER = 1, PRESENT, WITH_PADDING };
-
-/* n windows of `taps` elements over a dimension of `size`. Tap b of window j is element
- * j stride + b dilation - padding where there is a stride, else what a table tells; it is none, told by
- * `size`, where that is outside. */
-typedef struct {
-    int64_t size, n, taps, stride, padding, dilation;
-    const int64_t *places; /* of tap after tap, n each */
-    const char *weights;   /* the same, or NULL */
-} axis;
-
-typedef struct {
-    char *images, *windows;
-    int dtype;
-    bool back, few, *failed; /* few: windows in a row, that are solid */
-    int64_t divisor, number;
-    axis axis[DIMS];
-} task;
-
-static int64_t lattice(const axis *a, int64_t tap, int64_t j) {
-    return j * a->stride + tap * a->dilation - a->padding;
-}
-
-static int64_t place(const axis *a, int64_t tap, int64_t j) {
-    if (!a->stride) return a->places[tap * a->n + j];
-    const int64_t at = lattice(a, tap, j);
-    return at < 0 || at >= a->size ? a->size : at;
-}
+enum { PER_DIM = 6, ROOM = 4096, FEW = 8 };
 
 static int64_t quotient_up(int64_t a, int64_t b) { return a <= 0 ? 0 : b == 1 ? a : (a + b - 1) / b; }
 
@@ -61,17 +33,6 @@ static bool is_solid(const axis *a) { return a->stride && a->dilation == 1; }
 static void ends(const axis *a, int64_t j, int64_t *from, int64_t *to) {
     const int64_t start = lattice(a, 0, j);
     *from = start > 0 ? start : 0, *to = ad_least(start + a->taps, a->size);
-}
-
-/* How many elements window j has, the padding around all being some or not. */
-static int64_t count(const axis *a, int64_t j, bool padded) {
-    int64_t n = 0;
-    if (a->stride) {
-        const int64_t start = lattice(a, 0, j), end = start + a->taps, pad = padded ? a->padding : 0;
-        return ad_least(end, a->size + pad) - (start > -pad ? start : -pad);
-    }
-    for (int64_t tap = 0; tap < a->taps; tap++) n += a->places[tap * a->n + j] < a->size;
-    return n;
 }
 
 #define T float
@@ -124,6 +85,8 @@ static int run(const ad_call *c, bool back) {
     for (int d = 0; d < x->ndim - plan[0]; d++) planes *= x->shape[d];
     read_plan(plan, ad_in(c, 1), t.axis);
     const axis *d = t.axis, *h = d + 1, *w = d + 2;
+    if (ad_windows_lie_beside(x, plan[0]) && ad_windows_lie_beside(y, plan[0]))
+        return ad_windows_beside(&t, back ? y : x, back ? x : y);
     t.few = !back && w->n <= FEW && is_solid(d) && is_solid(h) && is_solid(w);
     const double cost = (double)planes * (double)(d->n * h->n) *
                         ((double)w->n * (double)w->taps + (double)w->size * (double)(d->taps * h->taps) / 4);
@@ -171,10 +134,11 @@ static ad_tensor *windows(const ad_tensor *x, const ad_tensor *weights, bool bac
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
     for (int d = 0; d < nd; d++) shape[x->ndim - nd + d] = plan[3 + PER_DIM * d + !back];
-    ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *dense = NULL;
-    if (!y || !y->numel) return y;
     const bool last = x->ndim == 4 && ad_is_channels_last(x); /* as PyTorch: not of volumes */
-    if (!x->contiguous && !(x = dense = ad_contiguous(x, x->dtype))) {
+    const bool beside = last && ad_windows_lie_beside(x, nd);
+    ad_tensor *y = (beside ? ad_make_last : ad_make)(x->dtype, x->ndim, shape), *dense = NULL;
+    if (!y || !y->numel) return ad_channels_last(y, last);
+    if (!beside && !x->contiguous && !(x = dense = ad_contiguous(x, x->dtype))) {
         ad_free(y);
         return NULL;
     }
@@ -183,7 +147,7 @@ static ad_tensor *windows(const ad_tensor *x, const ad_tensor *weights, bool bac
                        .n_bytes = sizeof *plan * (size_t)n};
     y = ad_done(&c, y);
     ad_free(dense);
-    return ad_channels_last(y, last);
+    return ad_channels_last(y, last && !beside);
 }
 
 ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan) {

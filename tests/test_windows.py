@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
@@ -65,6 +66,64 @@ def test_means_of_few_windows_are_those_of_many(
         few = pool(images[..., :side], shape, step, pads, False, padded)
         inner = (side + pad - wide) // step + 1  # windows that do not reach past the narrow image
         assert few[..., :inner].tolist() == many[..., :inner].tolist()
+
+
+BESIDE = [
+    lambda x: F.max_pool2d(x, 2),
+    lambda x: F.max_pool2d(x, 3, 2, 1, 1),
+    lambda x: F.max_pool2d(x, 2, 1, 1, 2, ceil_mode=True),
+    lambda x: F.adaptive_max_pool2d(x, (3, 2)),
+    lambda x: F.avg_pool2d(x, 2),
+    lambda x: F.avg_pool2d(x, 3, 2, 1, True),
+    lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+    lambda x: F.avg_pool2d(x, (2, 3), divisor_override=7),
+    lambda x: F.adaptive_avg_pool2d(x, (3, 4)),
+    lambda x: F.interpolate(x, scale_factor=2),
+    lambda x: F.interpolate(x, size=(9, 4), mode="bilinear"),
+    lambda x: F.interpolate(x, size=(11, 13), mode="bilinear", align_corners=True),
+    lambda x: F.interpolate(x, scale_factor=1.5, mode="bicubic"),
+    lambda x: F.interpolate(x, size=(3, 4), mode="bicubic", antialias=True),
+    lambda x: F.interpolate(x, size=(4, 3), mode="area"),
+]
+
+
+@pytest.mark.parametrize("pool", BESIDE)
+@given(st.integers(2, 70), st.integers(4, 9), st.integers(4, 9),
+       st.sampled_from([ad.float32, ad.float64, ad.bfloat16]), st.integers(0, 2**32))  # fmt: skip
+@settings(max_examples=8)
+def test_channels_side_by_side_give_the_same_bits(
+    pool: Callable[[ad.Tensor], ad.Tensor], c: int, h: int, w: int, dtype: ad.dtype, seed: int
+) -> None:
+    """Of results, and of gradients, also where the images are part of larger ones."""
+    draw = ad.Generator().manual_seed(seed)
+    x = ad.randn(2, c, h, w, generator=draw).to(dtype)
+    x[0, 0] = ad.tensor(ODD, dtype=dtype)[ad.randint(len(ODD), (h, w), generator=draw)]
+    last = x.contiguous(memory_format=ad.channels_last)
+    larger = ad.randn(2, h + 1, w + 2, c + 3).to(dtype)
+    larger[:, 1:, :w, :c] = x.permute(0, 2, 3, 1)
+    results = []
+    for each in (x, last, larger[:, 1:, :w, :c].permute(0, 3, 1, 2)):
+        each = each.detach().requires_grad_()
+        y = pool(each)
+        g = ad.randn(y.shape, generator=ad.Generator().manual_seed(seed)).to(dtype)
+        if each.stride(1) == 1:
+            g = g.contiguous(memory_format=ad.channels_last)
+        (slope,) = ad.autograd.grad(y, each, g)
+        kept = each.stride(1) == 1 and dtype is not ad.bfloat16
+        assert not kept or y.is_contiguous(memory_format=ad.channels_last)
+        results.append(repr([y.tolist(), pool(each.detach()).tolist(), slope.tolist()]))
+    assert results[0] == results[1] == results[2]
+
+
+def test_greatest_of_volumes_whose_channels_lie_side_by_side() -> None:
+    x = ad.randn(2, 5, 4, 6, 7)
+    expected = F.max_pool3d(x, 3, 2, 1, return_indices=True)
+    found = F.max_pool3d(
+        x.contiguous(memory_format=ad.channels_last_3d), 3, 2, 1, return_indices=True
+    )
+    for a, b in zip(expected, found, strict=True):
+        assert b.is_contiguous(memory_format=ad.channels_last_3d)
+        assert a.tolist() == b.tolist()
 
 
 @pytest.mark.parametrize("nd", [1, 2, 3])

@@ -9,8 +9,9 @@
 #include "spectral.h"
 #include "optim.h"
 #include "grid.h"
+#include "channels.h"
 
 #define AD_KERNELS                                                                                           \
     .pw = &pw_kernels, .reduce = &reduce_kernels, .rows = &row_kernels, .gemm = &gemm_kernels,               \
     .solve = &solve_kernels, .sort = &sort_kernels, .spectral = &spectral_kernels, .optim = &optim_kernels,  \
-    .grid = &grid_kernels
+    .grid = &grid_kernels, .channels = &channel_kernels
