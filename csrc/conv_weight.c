@@ -1,9 +1,8 @@
 /* conv_weight.c: the adjoint of a convolution in its weight. With many channels in a group, each element is
  * one chain of multiply-adds over images and positions in order: tiles whose columns are channels of the
- * result, packed beforehand, and whose rows are channels of the image (or neighbouring taps, where that is
- * more), read in place; where positions are fewer than these, it is a product with what they meet. With few,
- * as in depthwise convolutions, the chains of each element are as many as a sum has lanes, combined by a
- * fixed tree. */
+ * result, packed beforehand, and whose rows are channels of the image and taps, read in place; where
+ * positions are fewer than these, it is a product with what they meet. With few, as in depthwise
+ * convolutions, the chains of each element are as many as a sum has lanes, combined by a fixed tree. */
 #include "conv.h"
 
 #define FEW 8                 /* channels of a group's result below which sums have lanes */
@@ -17,10 +16,10 @@ typedef struct {
     ad_axis axis[3]; /* taps: in the source, from the first position on */
     ad_source source, g;
     char *y;
-    int64_t *offsets;       /* of all positions of all images, or of the taps */
+    int64_t *offsets;       /* of all positions of all images, or of the taps; */
+    int64_t *terms;         /* and of each channel and tap */
     char *packed;           /* of each group: panels of m, each (images, positions, columns) */
     char *sums;             /* of each group: (c, taps, m) */
-    bool by_tap;            /* rows of a tile are neighbouring taps */
     const ad_tensor *local; /* the images, where a task copies what it reads; or NULL */
     int64_t copy_bytes;
     atomic_int status;
@@ -139,33 +138,27 @@ static void pack_image(void *context, int64_t task) {
 /* Some channels of the image, a panel of the result's. */
 static void run_task(void *context, int64_t task) {
     const plan *v = context;
-    const int64_t size = v->size, all = v->batch * v->positions, k_taps = v->axis[2].kernel;
+    const int64_t size = v->size, all = v->batch * v->positions;
     const int64_t parts = (v->c + ROWS - 1) / ROWS, panels = panels_of(v), panel = task / parts % panels;
     const int64_t group = task / (parts * panels), j = panel_start(v, panel);
-    const int64_t c0 = task % parts * ROWS, c1 = ad_least(c0 + ROWS, v->c);
+    const int64_t first = task % parts * ROWS * v->taps;
+    const int64_t end = ad_least(first + ROWS * v->taps, v->c * v->taps);
     const char *x = v->source.data + group * v->c * v->source.c * size;
     const char *g = v->packed + (group * v->m + j) * all * size;
     char *sums = v->sums + (group * v->c * v->taps * v->m + j) * size;
-    const int64_t next_tap = k_taps > 1 ? (v->axis[2].tap[1].at - v->axis[2].tap[0].at) * v->source.at[2] : 0;
     int64_t starts[AD_TILE_ROWS];
-    for (int i = 0; i < AD_TILE_ROWS; i++) starts[i] = i * (v->by_tap ? next_tap : v->source.c);
-    ad_tile tile = {
-        .cols = panel_start(v, panel + 1) - j, .starts = starts, .c_row = (v->by_tap ? 1 : v->taps) * v->m};
+    ad_tile tile = {.cols = panel_start(v, panel + 1) - j, .starts = starts, .c_row = v->m};
     tile.b_row = tile.cols;
     const int64_t vectors = ad_conv_vectors(v->kernels, tile.cols);
-    for (int64_t p = 0; p < all; p += DEPTH) {
+    for (int64_t p = 0; p < all; p += tile.k) {
         tile.k = ad_least(DEPTH, all - p);
-        const char *b = g + p * tile.cols * size;
         tile.offsets = v->offsets + p;
         tile.accumulate = p > 0;
-        for (int64_t c = c0, rows; c < c1; c += v->by_tap ? 1 : rows) {
-            rows = ad_conv_rows(v->kernels, v->by_tap ? k_taps : c1 - c);
-            for (int64_t t = 0; t < v->taps; t += v->by_tap ? rows : 1) {
-                if (v->by_tap) rows = ad_conv_rows(v->kernels, k_taps - t % k_taps);
-                const char *a = x + (c * v->source.c + tap_at(v, t)) * size;
-                tile.c = sums + (c * v->taps + t) * v->m * size;
-                v->kernels->a_at[rows - 1][vectors](&tile, a, b);
-            }
+        for (int64_t t = first, rows; t < end; t += rows) {
+            rows = ad_conv_rows(v->kernels, end - t);
+            for (int64_t i = 0; i < rows; i++) starts[i] = v->terms[t + i] - v->terms[t];
+            tile.c = sums + t * v->m * size;
+            v->kernels->a_at[rows - 1][vectors](&tile, x + v->terms[t] * size, g + p * tile.cols * size);
         }
     }
 }
@@ -213,11 +206,12 @@ static int run_tiles(plan *v, const ad_tensor *g) {
         g->data, g->strides[0], g->strides[1], {g->strides[2], g->strides[3], g->strides[4]}, 1, 0, NULL};
     const int64_t packed = (v->groups * v->m * all * v->size + 63) / 64 * 64;
     const int64_t sums = (v->groups * v->m * terms * v->size + 63) / 64 * 64;
-    char *memory = ad_alloc((size_t)(packed + sums + all * (int64_t)sizeof(int64_t) + 64));
+    char *memory = ad_alloc((size_t)(packed + sums + (all + terms) * (int64_t)sizeof(int64_t) + 64));
     if (!memory) return AD_NO_MEMORY;
     v->packed = memory, v->sums = memory + packed;
     v->offsets = (int64_t *)(memory + packed + sums);
-    v->by_tap = v->axis[2].kernel > v->c;
+    v->terms = v->offsets + all;
+    for (int64_t t = 0; t < terms; t++) v->terms[t] = t / v->taps * v->source.c + tap_at(v, t % v->taps);
     fill_positions(v);
     ad_parallel_for(v->batch * v->groups, v->groups * v->m * all, pack_image, v);
     const int64_t parts = (v->c + ROWS - 1) / ROWS;
