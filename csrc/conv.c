@@ -216,9 +216,14 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
     }
     if (ad_conv_is_depthwise(v, &call->a)) return ad_conv_depthwise(v, &call->a);
     v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
-    if (is_few(v) && !ad_conv_is_matrix(v, &call->a)) {
+    const bool matrix = ad_conv_is_matrix(v, &call->a);
+    if (is_few(v) && !matrix) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, true);
         return status ? status : ad_conv_columns(v);
+    }
+    if (!matrix && v->m >= MANY_CHANNELS && (v->channels || v->axis[2].size <= EMPTY_LANES)) {
+        v->kernels = ad_gemm_across(v->kernels, v->m);
+        v->channels = v->m >> v->kernels->log2_width;
     }
     const int64_t bytes = ad_conv_lay_out(&v->source, &call->a, v->axis, !v->channels) * v->c;
     const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
@@ -230,7 +235,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, !v->channels);
         if (status) return status;
     }
-    return ad_conv_is_matrix(v, &call->a) ? ad_conv_matrix(v) : ad_conv_tiles(v);
+    return matrix ? ad_conv_matrix(v) : ad_conv_tiles(v);
 }
 
 static int run(const ad_conv_call *call) {

@@ -208,6 +208,7 @@ static int run_tiles(plan *v, const ad_tensor *g) {
     const int64_t sums = (v->groups * v->m * terms * v->size + 63) / 64 * 64;
     char *memory = ad_alloc((size_t)(packed + sums + (all + terms) * (int64_t)sizeof(int64_t) + 64));
     if (!memory) return AD_NO_MEMORY;
+    v->kernels = ad_gemm_across(v->kernels, v->m);
     v->packed = memory, v->sums = memory + packed;
     v->offsets = (int64_t *)(memory + packed + sums);
     v->terms = v->offsets + all;

@@ -93,7 +93,7 @@ static const ad_variant *const variants[] = {/* the best first */
 #endif
                                              &ad_variant_baseline};
 
-const ad_variant *ad_cpu;
+const ad_variant *ad_cpu, *ad_half;
 bool ad_has_f16c, ad_is_amd;
 long ad_l1_ways;
 const char ad_past[1];
@@ -132,6 +132,7 @@ static const ad_variant *in_halves(void) {
 #include "instructions.def"
         AD_OP_sqrt};
 #undef AD_INSTR
+    ad_half = &ad_variant_avx2;
     variant = ad_variant_avx512, variant.pw = &pw;
     pw = *ad_variant_avx512.pw;
     for (size_t i = 0; i < sizeof cheap / sizeof *cheap; i++) {

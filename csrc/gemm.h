@@ -93,6 +93,13 @@ struct ad_gemm_kernels {
     const ad_gemm_type *type[2]; /* AD_f32, AD_f64 */
 };
 
+/* Those for tiles of n columns: of half as wide vectors where a whole half of the last one would be empty. */
+static inline const ad_gemm_type *ad_gemm_across(const ad_gemm_type *kernels, int64_t n) {
+    const int64_t lanes = (int64_t)1 << kernels->log2_width, rest = n & (lanes - 1);
+    if (!ad_half || !rest || rest > lanes / 2) return kernels;
+    return ad_half->gemm->type[kernels == ad_cpu->gemm->type[AD_f64] ? AD_f64 : AD_f32];
+}
+
 /* ---- gemm.c: one product ---- */
 
 typedef struct {
