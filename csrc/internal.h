@@ -415,9 +415,8 @@ typedef struct {
     const ad_grid_kernels *grid;
     const ad_channel_kernels *channels;
 } ad_variant;
-extern const ad_variant *ad_cpu; /* the variant in use, */
-extern const ad_variant
-    *ad_half; /* and that of half as wide vectors, if the CPU runs those of ad_cpu as two */
+extern const ad_variant *ad_cpu;  /* the variant in use, */
+extern const ad_variant *ad_half; /* and that of vectors half as wide, if the CPU runs each as two such */
 
 extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers, */
 extern bool ad_is_amd;   /* and is of that make, whose prefetchers rather follow one place than several */

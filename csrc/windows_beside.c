@@ -119,6 +119,7 @@ static void spread_part(void *context, int64_t i) {
 /* All lists, in one block, which is returned. */
 static int64_t *list_all(beside *b, const axis *a) {
     const axis *h = a + 1, *w = a + 2;
+    if ((double)h->n * (double)h->taps + (double)w->n * (double)w->taps > 1e12) return NULL;
     const int64_t size = b->size, taps = 2 * h->n * h->taps + 5 * w->n * w->taps;
     int64_t *memory = ad_alloc((size_t)(taps + h->n + 4 * w->n + 2 * w->size + 4) * sizeof *memory);
     if (!memory) return NULL;
@@ -160,7 +161,7 @@ int ad_windows_beside(const task *t, const ad_tensor *images, const ad_tensor *w
         (ad_window_row){.n = w->n, .channels = b.channels, .step = b.window[3], .zero = w->stride ? 0 : -0.0};
     b.copies = (ad_window_row){.n = w->n, .step = b.block, .zero = -0.0};
     int64_t *lists = list_all(&b, t->axis);
-    if (!lists) return AD_NO_MEMORY;
+    if (!lists) return ad_fail(AD_NO_MEMORY, h->n * h->taps, w->n * w->taps, 0);
     const double positions = (double)(t->back ? h->size * w->size : h->n * w->n);
     const double cost =
         (double)images->shape[0] * (double)b.channels * positions * (double)(h->taps * w->taps) / 8;
