@@ -24,18 +24,18 @@ typedef struct {
     axis axis[DIMS];
 } task;
 
-static inline int64_t lattice(const axis *a, int64_t tap, int64_t j) {
+static int64_t lattice(const axis *a, int64_t tap, int64_t j) {
     return j * a->stride + tap * a->dilation - a->padding;
 }
 
-static inline int64_t place(const axis *a, int64_t tap, int64_t j) {
+static int64_t place(const axis *a, int64_t tap, int64_t j) {
     if (!a->stride) return a->places[tap * a->n + j];
     const int64_t at = lattice(a, tap, j);
     return at < 0 || at >= a->size ? a->size : at;
 }
 
 /* How many elements window j has, the padding around all being some or not. */
-static inline int64_t count(const axis *a, int64_t j, bool padded) {
+static int64_t count(const axis *a, int64_t j, bool padded) {
     int64_t n = 0;
     if (a->stride) {
         const int64_t start = lattice(a, 0, j), end = start + a->taps, pad = padded ? a->padding : 0;
