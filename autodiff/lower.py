@@ -273,6 +273,11 @@ class Lowering:
         )
         return Value(operand, type_, token, narrow=narrow and source is not dtypes.bool)
 
+    def like(self, value: Value, d: dtype) -> Value:
+        """A value in a dtype, which it mostly is of."""
+        operand = value.operand
+        return value if operand.dtype is d else self.cast(value, operand._replace(dtype=d))
+
     def lower(self, roots: Sequence[Expr]) -> list[Value]:
         """Lower expressions; the code and values are left here."""
         for node in topological(roots):
@@ -308,13 +313,19 @@ def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Tok
     return sorted(needed)
 
 
-def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
-    """A native program that computes the expressions for operands of these dtypes and kinds."""
+def compile_program(
+    roots: Sequence[Expr], operands: Sequence[Operand], as_first: bool = False
+) -> Any:
+    """A native program that computes the expressions for operands of these dtypes and kinds, with
+    results of the first operand's dtype if that is wanted.
+    """
     for root in roots:
         if root.op in ("sub", "sub_scaled") and any(_is_bool(arg, operands) for arg in root.args):
             raise RuntimeError(NO_BOOL["sub"])
     lowering = Lowering(operands)
     values = lowering.lower(expanded(roots))
+    if as_first:
+        values = [lowering.like(value, operands[0].dtype) for value in values]
     outs = [
         lowering.as_type(value, value.type) if not value.token else value.token for value in values
     ]

@@ -107,3 +107,29 @@ def test_numbers_that_a_dtype_cannot_hold(
         return
     with pytest.raises((RuntimeError, ValueError), match="without overflow"):
         EXACT[name](x, value)
+
+
+OWN = ad.pointwise(lambda x, n: ad.exp(x * n) * ad.log(n))
+
+
+@pytest.mark.parametrize("d", dtypes.FLOATS)
+@pytest.mark.parametrize("default", [ad.float32, ad.float64])
+def test_a_gradient_has_the_dtype_of_its_leaf(default: ad.dtype, d: ad.dtype) -> None:
+    """Beside integers, too, of which floats of another dtype are computed on the way."""
+    ad.set_default_dtype(default)
+    calls = [(OWN, 2), *((f.op.call, f.primitive.arity) for f in COMPUTED)]
+    try:
+        for (call, n), kind in product(calls, (ad.int64, ad.uint8)):
+            for at in range(n):
+                xs = [ad.tensor([2, 3], dtype=kind) for _ in range(n)]
+                xs[at] = x = ad.tensor([1.5, 2.0], dtype=d, requires_grad=True)
+                try:
+                    y = call(*xs)
+                    (g,) = ad.autograd.grad(y.sum(), x, create_graph=True)
+                except (RuntimeError, NotImplementedError):
+                    continue  # what it refuses, or has no gradient of
+                assert g.dtype is d, (call, at)
+                if g.requires_grad:
+                    assert ad.autograd.grad(g.sum(), x)[0].dtype is d, (call, at)
+    finally:
+        ad.set_default_dtype(ad.float32)

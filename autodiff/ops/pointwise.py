@@ -52,6 +52,7 @@ class PointwiseOp:
     """
 
     flags = 0  # of what calls it natively
+    as_first = False  # whether results are of the first operand's dtype, as cotangents are
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class PointwiseOp:
             self.check(operands)
         if self.exact:
             check_reach(self.name, key, self.exact, computed_in(self.root, operands))
-        program = compile_program(self.roots, operands)
+        program = compile_program(self.roots, operands, self.as_first)
         if dtypes.get_default_dtype().code != key >> 60 & 15:
             _take_default()
             return  # another thread changed the default: to be tried again
@@ -296,6 +297,8 @@ class PointwiseOp:
 class Pieces:
     """An expression of more inputs than an op takes: several ops, one after another."""
 
+    as_first = False
+
     def __init__(self, name: str, root: Expr, n_in: int, grad_name: str) -> None:
         self.ops = [
             (PointwiseOp(name, piece, len(needs), grad_name), needs)
@@ -307,7 +310,7 @@ class Pieces:
         known = [*tensors]
         for op, needs in self.ops:
             known.append(op.call(*[known[i] for i in needs]))
-        return known[-1]
+        return known[-1].to(tensors[0].dtype) if self.as_first else known[-1]
 
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
@@ -344,11 +347,13 @@ def make_plan(op: PointwiseOp, derived: Derived) -> Plan:
             grad_name = grad_name_of(root, op.grad_name)
             kind = PointwiseOp if len(picks) < MAX_INPUTS else Pieces
             op_back = kind(name, root, 1 + len(picks), grad_name)
+            op_back.as_first = True
             steps.append(Step(op_back, picks, len(derived.saved)))
     joint = None
     if derived.joint:
         first, *rest = derived.joint
         joint = PointwiseOp(name, first, 1 + len(derived.saved), also=rest)
+        joint.as_first = True
     each = tuple(steps)
     return Plan(derived.saved, kind_of(derived.saved, op.n_in), each, joint, each)
 

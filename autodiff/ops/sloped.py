@@ -18,6 +18,7 @@ from autodiff.tensor import Tensor, live_node, wrap
 
 _g, _slope = inputs(2)
 _times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
+_times.as_first = True
 
 
 class _Sloped(NamedTuple):
