@@ -170,7 +170,7 @@ ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); 
 
 /* ---- copies ---- */
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
-ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
+ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of the strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
 int ad_copy_at(const ad_tensor *x, int n, const int64_t *items, const ad_tensor *src); /* to that view */
 /* Joined along a dimension, or along a new one; -1 is the last. dtype: that of the result, or -1 where all

@@ -24,12 +24,7 @@ ad_tensor *ad_contiguous(const ad_tensor *x, int dtype) {
 }
 
 ad_tensor *ad_clone(const ad_tensor *x) {
-    if (x->contiguous || !ad_is_dense(x)) return ad_contiguous(x, x->dtype);
-    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
-    if (!y) return NULL;
-    memcpy(y->strides, x->strides, sizeof y->strides);
-    y->contiguous = false;
-    return filled_with(y, x);
+    return filled_with(x->contiguous ? ad_make(x->dtype, x->ndim, x->shape) : ad_make_like(x, x->dtype), x);
 }
 
 static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {

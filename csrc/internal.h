@@ -154,6 +154,8 @@ static inline int64_t ad_broadcast_stride(const ad_tensor *x, int ndim, int d) {
 /* ---- extent.c ---- */
 bool ad_inside_storage(const ad_tensor *x);
 bool ad_is_dense(const ad_tensor *x); /* fills an interval of memory, each byte once */
+/* Without elements set: in the order in which x lies, without gaps (loop.c). */
+ad_tensor *ad_make_like(const ad_tensor *x, int dtype);
 bool ad_same_elements(const ad_tensor *a, const ad_tensor *b); /* in one order, at one place in memory */
 int ad_check_writable(const ad_tensor *x);                     /* AD_OVERLAP where elements share memory */
 bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b);   /* byte ranges of one storage meet */

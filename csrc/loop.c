@@ -102,6 +102,18 @@ static ad_tensor *make_ordered(const layout *y, int dtype) {
     return x;
 }
 
+ad_tensor *ad_make_like(const ad_tensor *x, int dtype) {
+    layout y = {.ndim = x->ndim};
+    memcpy(y.shape, x->shape, sizeof y.shape);
+    add_layout(&y, x);
+    order_dims(&y);
+    if (!ad_is_dense(x)) return make_ordered(&y, dtype);
+    ad_tensor *z = ad_make(dtype, x->ndim, x->shape);
+    if (z) memcpy(z->strides, x->strides, sizeof z->strides);
+    if (z) ad_refresh(z);
+    return z;
+}
+
 static int make_layout(layout *y, const ad_program *p, const ad_tensor *const *in, ad_tensor *const *out) {
     y->n = 0;
     y->ndim = ad_broadcast_shapes(p->n_in, in, 0, y->shape);

@@ -166,7 +166,7 @@ def expressions() -> list[str]:
         texts += [f"L.normal({rows}, {up}[:6])", f"L.normal({up}[:5], {up}[:5])"]
         texts += [f"L.normal(0.3, 2.0, (3, 7), dtype={d})", f"L.normal({up}, 2.0, out=L.zeros(24))"]
         for like in ("rand_like({x})", "randn_like({x})", "randint_like({x}, 9)"):
-            texts += [f"L.{like.format(x=x)}" for x in (up, f"{rows}.t()")]
+            texts += [f"L.{like.format(x=x)}" for x in (up, f"{rows}.t()", f"{rows}[:, 1:].t()")]
     texts += [
         "L.zeros(9).random_(-(2**24), None)",
         "L.zeros(9, dtype=L.int64).random_(-(2**63), None)",
@@ -180,7 +180,8 @@ def dropouts() -> list[str]:
     for d in ("L.float32", "L.float64"):
         x, cube = f"L.arange(1, 25, dtype={d})", f"L.arange(1, 25, dtype={d}).reshape(2, 3, 4)"
         wide = f"L.arange(1, 49, dtype={d}).reshape(2, 3, 4, 2)"
-        for given in (x, f"{cube}.permute(2, 0, 1)", f"L.ones(5, 7, dtype={d})[:, ::2]"):
+        part = f"{cube}[..., 1:].permute(2, 0, 1)"
+        for given in (x, f"{cube}.permute(2, 0, 1)", f"L.ones(5, 7, dtype={d})[:, ::2]", part):
             for p in ("0.0", "0.1", "0.37", "1.0"):
                 for name in ("dropout", "alpha_dropout"):
                     texts.append(f"L.nn.functional.{name}({given}, {p}, True)")
