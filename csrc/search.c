@@ -83,16 +83,20 @@ ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int r
                    y);
 }
 
-/* The weights of the values from each of bins + 1 edges to the next, the last included. */
+/* The weights of the values from each of bins + 1 edges to the next, the last included. Where these are
+ * `even`, the value's share of all decides, as in PyTorch, not the edges, which were rounded. */
 #define HISTOGRAM(T)                                                                                         \
-    static void histogram_##T(const T *x, int64_t n, const T *edges, int64_t bins, const T *weight, T *y) {  \
-        const T low = edges[0], high = edges[bins], most = (T)(bins - 1), scale = (T)bins / (high - low);    \
+    static void histogram_##T(const T *x, int64_t n, const T *edges, int64_t bins, bool even,                \
+                              const T *weight, T *y) {                                                       \
+        const T low = edges[0], high = edges[bins], most = (T)(bins - 1);                                    \
         memset(y, 0, (size_t)bins * sizeof *y);                                                              \
         for (int64_t i = 0; i < n; i++) {                                                                    \
             if (!(x[i] >= low && x[i] <= high)) continue;                                                    \
-            const T guess = (x[i] - low) * scale; /* a nan, where the edges are infinitely far */            \
+            const T guess =                                                                                  \
+                (x[i] - low) * (T)bins / (high - low); /* a nan, where they are infinitely far */            \
             int64_t at = !(guess > 0) ? 0 : guess < most ? (int64_t)guess : bins - 1;                        \
-            if (x[i] < edges[at] || (at < bins - 1 && x[i] >= edges[at + 1])) {                              \
+            const bool known = even && guess <= (T)bins;                                                     \
+            if (!known && (x[i] < edges[at] || (at < bins - 1 && x[i] >= edges[at + 1]))) {                  \
                 find_##T(edges, bins + 1, x + i, &at, 1, true);                                              \
                 at = ad_least(at - (at > 0), bins - 1);                                                      \
             }                                                                                                \
@@ -106,15 +110,16 @@ static int run_histogram(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *edges = ad_in(c, 1), *weight = ad_in(c, 2);
     const int64_t bins = edges->numel - 1;
     const void *each = weight ? weight->data : NULL, *values = x->data, *at = edges->data;
+    const bool even = *(const bool *)c->numbers;
     if (x->dtype == AD_float32)
-        histogram_float(values, x->numel, at, bins, each, (void *)ad_out(c, 0)->data);
+        histogram_float(values, x->numel, at, bins, even, each, (void *)ad_out(c, 0)->data);
     else
-        histogram_double(values, x->numel, at, bins, each, (void *)ad_out(c, 0)->data);
+        histogram_double(values, x->numel, at, bins, even, each, (void *)ad_out(c, 0)->data);
     return AD_OK;
 }
 
-ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, const ad_tensor *weight) {
-    AD_IN_FLOAT32(x, NULL, ad_histogram(in32[0], in32[1], in32[2]), x, edges, weight)
+ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, bool even, const ad_tensor *weight) {
+    AD_IN_FLOAT32(x, NULL, ad_histogram(in32[0], in32[1], even, in32[2]), x, edges, weight)
     if (!ad_is_float(x->dtype) || edges->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
     if (weight && weight->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, weight->dtype, 0, 0);
     if (edges->ndim != 1 || edges->numel < 2) return ad_fail_null(AD_BAD_SHAPE, edges->numel, 2, 0);
@@ -125,5 +130,7 @@ ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, const ad_ten
     ad_tensor *y = ad_make(x->dtype, 1, &bins);
     if (!y) return NULL;
     const ad_tensor *const operands[] = {y, x, edges, weight};
-    return ad_done(&(ad_call){run_histogram, "histogram", 1, 3, .x = operands}, y);
+    return ad_done(
+        &(ad_call){run_histogram, "histogram", 1, 3, .x = operands, .numbers = &even, .n_bytes = sizeof even},
+        y);
 }

@@ -209,7 +209,7 @@ def test_what_the_natives_refuse() -> None:
         (x, x[:, 0], x),
         (x, x[0], x.t()),
     ):
-        assert lib.ad_histogram(many._p, edges._p, weight._p) == ffi.NULL
+        assert lib.ad_histogram(many._p, edges._p, False, weight._p) == ffi.NULL
     assert lib.ad_extremes(0, x._p, 1, 0, out) == lib.AD_BAD_ARG
     narrow = x[:2]
     assert lib.ad_gather(narrow._p, 1, index._p) == ffi.NULL

@@ -30,12 +30,12 @@ def _slope(x: Tensor, d: int, space: Any, edge_order: int) -> Tensor:
             )
         steps = diff(space).reshape([-1, *[1] * (x.ndim - d - 1)])
         slopes = diff(x, dim=d) / steps
-    else:
-        steps = x.new_ones([n - 1, *[1] * (x.ndim - d - 1)])
+        before, after = slopes.narrow(d, 0, n - 2), slopes.narrow(d, 1, n - 2)
+        h, k = steps.narrow(0, 0, n - 2), steps.narrow(0, 1, n - 2)
+        inner = (before * k + after * h) / (h + k)
+    else:  # the point itself counts for nothing, whatever is there
         slopes = diff(x, dim=d) / space
-    before, after = slopes.narrow(d, 0, n - 2), slopes.narrow(d, 1, n - 2)
-    h, k = steps.narrow(0, 0, n - 2), steps.narrow(0, 1, n - 2)
-    inner = (before * k + after * h) / (h + k)
+        inner = (x.narrow(d, 2, n - 2) - x.narrow(d, 0, n - 2)) / (2 * space)
     first, last = slopes.narrow(d, 0, 1), slopes.narrow(d, n - 2, 1)
     if edge_order == 2:
         first = first + (first - inner.narrow(d, 0, 1))

@@ -130,7 +130,7 @@ addcdiv = declare("addcdiv", 4, "input + value * tensor1 / tensor2.",
         result="float", reference=lambda x, a, b, value: x + value * a / b,
         exact="---w")  # fmt: skip
 lerp = declare("lerp", 3, "input + weight * (end - input), at a weight of 1 end itself.",
-        lambda g, y, a, b, w: (g * (1 - w), g * w, g * (b - a)),
+        lambda g, y, a, b, w: (g * (1.0 - w), g * w, g * (b - a)),  # 1 less an int might wrap
         reference=lambda a, b, w: a + w * (b - a), tensors=("input", "end"), check=_of_one_float,
         grad_name=("LerpBackward0", "LerpBackward1"), exact="--w")  # fmt: skip
 

@@ -69,7 +69,11 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
 
 
 def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
-    if x._p.numel == 0 and dim in (None, ()):
+    """Of no elements: that what is reduced is told, and is not what is empty."""
+    for d in dim if isinstance(dim, (tuple, list)) else (dim,) * (dim is not None):
+        if not x.size(d):
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+    if dim in (None, (), []):
         raise RuntimeError(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
             "reduction dim with the 'dim' argument."

@@ -79,9 +79,11 @@ def _bounds(name: str, low: float, high: float, by: float) -> tuple[float, float
     return (low - by, high + by) if low == high else (low, high)
 
 
-def _counts(x: Tensor, edges: Tensor, weight: Any = NULL) -> Tensor:
-    """The weights of the elements from each edge to the next, the last edge included."""
-    return own(lib.ad_histogram(x._p, edges._p, weight), "histogram", x._p, edges._p)
+def _counts(x: Tensor, edges: Tensor, even: bool, weight: Any = NULL) -> Tensor:
+    """The weights of the elements from each edge to the next, the last edge included; even parts
+    by the share of a range that is below an element.
+    """
+    return own(lib.ad_histogram(x._p, edges._p, even, weight), "histogram", x._p, edges._p)
 
 
 def _edges(name: str, x: Tensor, bins: Any, range: Any) -> Tensor:
@@ -116,7 +118,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     x = _dense(input)
     low, high = _reach(x, (min, max)) if min == max else (min, max)
     low, high = _bounds("histc", low, high, 1)
-    return _counts(x, linspace(low, high, bins + 1, dtype=x.dtype))
+    return _counts(x, linspace(low, high, bins + 1, dtype=x.dtype), True)
 
 
 def histogram(
@@ -141,7 +143,7 @@ def histogram(
             "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
             f"input tensor, but got {list(weight.shape)}"
         )
-    hist = _counts(x, edges, NULL if weight is None else _dense(weight)._p)
+    hist = _counts(x, edges, False, NULL if weight is None else _dense(weight)._p)
     if density:
         hist = hist / hist.sum() / edges.diff()
     return histogram_result(hist, edges)

@@ -113,7 +113,7 @@ int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts,
  * all values, or one for each row of them; all float32, float64 or int64. */
 ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int right);
 /* The weights (all 1 where NULL) of the elements of x from each of the sorted edges to the next, the last
- * edge included: floats of one dtype, without gaps. */
-ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, const ad_tensor *weight);
+ * edge included: floats of one dtype, without gaps. even: the edges part a range evenly. */
+ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, bool even, const ad_tensor *weight);
 
 #endif
