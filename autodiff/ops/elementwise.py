@@ -85,8 +85,9 @@ rsqrt = declare("rsqrt", 1, "1 / sqrt(input).", lambda g, y, x: (-0.5 * g * (y *
 
 
 def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    both_zero = build("logical_and", build("eq", a, 0), build("eq", b, 0))  # b a^(b-1) is 0 inf
-    base = where(both_zero, 0.0, g * (b * build("pow", a, b - 1)))
+    unclear = build("logical_not", build("lt", 0, build("abs", a)))  # 0 or nan: 0 a^-1 is nan
+    constant = build("logical_and", unclear, build("eq", b, 0))
+    base = where(constant, 0.0, g * (b * build("pow", a, b - 1)))
     at_zero = build("logical_and", build("eq", a, 0), build("le", 0, b))
     return base, where(at_zero, 0.0, g * (y * build("log", a)))
 
