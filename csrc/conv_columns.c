@@ -6,7 +6,8 @@
 #include "move.h"
 
 #define DEPTH 384         /* channels and taps at a time, at most: a panel of columns stays in L1 */
-#define TASK_ROWS 96      /* channels of the result in a task, */
+#define TASK_ROWS 96      /* channels of the result in a task of one thread, */
+#define MOST_ROWS 384     /* or the most of those that threads share, */
 #define L2_BYTES 0x100000 /* and what those of a block take, or a task's */
 
 /* Positions side by side in the source and in a panel. */
@@ -19,7 +20,8 @@ typedef struct {
     int64_t n, k;          /* positions of all images, but no fewer than a vector has; channels and taps */
     int64_t width, panels; /* of a panel; them */
     int64_t depth, p0, p1; /* of columns at a time, the most, and now, */
-    int64_t m0, m1;        /* and channels of a group's result */
+    int64_t m0, m1;        /* and channels of a group's result, */
+    int64_t task_rows;     /* so many in a task */
     int64_t *source_at, *weight_at; /* of each channel and tap */
     run *runs;
     int64_t *first_run; /* of each panel, and the end */
@@ -125,9 +127,9 @@ static void give(const few *f, int64_t group, int64_t m0, int64_t m1, const char
 static void run_rows(void *context, int64_t task) {
     const few *f = context;
     const ad_conv_plan *v = f->v;
-    const int64_t size = v->size, all = f->m1 - f->m0, parts = (all + TASK_ROWS - 1) / TASK_ROWS;
-    const int64_t group = task / parts, m0 = f->m0 + task % parts * TASK_ROWS;
-    const int64_t m1 = ad_least(m0 + TASK_ROWS, f->m1), row = f->n * size;
+    const int64_t size = v->size, all = f->m1 - f->m0, parts = (all + f->task_rows - 1) / f->task_rows;
+    const int64_t group = task / parts, m0 = f->m0 + task % parts * f->task_rows;
+    const int64_t m1 = ad_least(m0 + f->task_rows, f->m1), row = f->n * size;
     char *sums = f->sums + (group * all + m0 - f->m0) * row;
     int64_t starts[AD_TILE_ROWS];
     for (int i = 0; i < AD_TILE_ROWS; i++) starts[i] = i * v->w_m;
@@ -181,6 +183,14 @@ static void fill(few *f, int64_t p0) {
     ad_parallel_for(groups * f->panels, groups * f->n * (f->p1 - p0) / 2, fill_panel, f);
 }
 
+/* The same for each thread. */
+static int64_t task_rows(const ad_conv_plan *v, int64_t all) {
+    const int64_t threads = ad_threads_here(), tile = v->kernels->rows;
+    if (threads == 1) return TASK_ROWS;
+    const int64_t tasks = threads * ((all - 1) / (threads * MOST_ROWS) + 1);
+    return ((all + tasks - 1) / tasks + tile - 1) / tile * tile;
+}
+
 int ad_conv_columns(ad_conv_plan *v) {
     const int64_t fit = L2_BYTES / (v->groups * v->batch * v->positions * v->size);
     const int64_t rows = ad_least(fit > TASK_ROWS ? fit / TASK_ROWS * TASK_ROWS : TASK_ROWS, v->m);
@@ -189,9 +199,10 @@ int ad_conv_columns(ad_conv_plan *v) {
     if (status) return status;
     for (int64_t m = 0; m < v->m; m = f.m1) {
         f.m0 = m, f.m1 = ad_least(m + rows, v->m);
+        f.task_rows = task_rows(v, f.m1 - m);
         for (int64_t p = 0; p < f.k; p = f.p1) {
             fill(&f, p);
-            ad_parallel_for(v->groups * ((f.m1 - m + TASK_ROWS - 1) / TASK_ROWS),
+            ad_parallel_for(v->groups * ((f.m1 - m + f.task_rows - 1) / f.task_rows),
                             ad_conv_cost(v->groups * (f.m1 - m) * f.n * (f.p1 - p), v->size), run_rows, &f);
         }
     }

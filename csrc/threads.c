@@ -16,7 +16,8 @@
 #include "internal.h"
 
 #define MAX_THREADS 256
-#define SERIAL_COST 20000 /* less work than this takes no longer alone: a wake-up costs microseconds */
+#define SERIAL_COST 20000 /* less work than this takes no longer alone: a wake-up costs microseconds, */
+#define SHARE_COST 10000  /* so each thread is to have so much */
 #define APART 8192        /* bytes of a row that a thread writes, at least */
 #define LINGER 50000      /* nanoseconds to look for what comes next before a thread sleeps */
 
@@ -123,13 +124,13 @@ static void deal(const ad_job *j) {
 
 /* The next chunk of a share, or -1: the first by its owner, the last by others. */
 static int64_t draw(int share, bool own) {
-    uint64_t left = atomic_load_explicit(&shares[share].left, memory_order_relaxed), rest;
+    unsigned long long left = atomic_load_explicit(&shares[share].left, memory_order_relaxed), rest;
     uint32_t first, end;
     do {
         first = (uint32_t)left;
         end = (uint32_t)(left >> 32);
         if (first >= end) return -1;
-        rest = own ? left + 1 : left - ((uint64_t)1 << 32);
+        rest = own ? left + 1 : left - (1ull << 32);
     } while (!atomic_compare_exchange_weak_explicit(&shares[share].left, &left, rest, memory_order_relaxed,
                                                     memory_order_relaxed));
     return own ? first : end - 1;
@@ -237,8 +238,7 @@ static void for_each(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void 
     bool parallel = n > 1 && cost >= SERIAL_COST && ad_threads_here() > 1;
     /* Nested, or another thread's region is running: go on alone rather than wait. */
     if (parallel && pthread_mutex_trylock(&region) == 0) {
-        int64_t helpers = ad_get_num_threads() - 1;
-        if (helpers > n - 1) helpers = n - 1;
+        int64_t helpers = ad_least(ad_get_num_threads(), ad_least(n, cost / SHARE_COST)) - 1;
         helpers = start_workers((int)helpers);
         if (helpers) run_region(n, fn, context, (int)helpers);
         pthread_mutex_unlock(&region);
