@@ -3,6 +3,7 @@
 #include "gemm_parts.h"
 
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
+#define SHARED_WORK 500000           /* of one that threads may share */
 #define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
 #define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
 #define ACROSS_MOST 256              /* the most of them, of a high B */
@@ -256,8 +257,8 @@ static bool is_few(const ad_product *g) {
 /* Whether C is little more than written, in rows that lie in few sets of L1, where a tile's push each other
  * out. */
 static bool is_shallow(const ad_product *g) {
-    const int64_t over = g->c_row * g->size % AD_PAGE;
-    return g->k <= SHALLOW && g->b.col == 1 && (over < FEW_LINES || over > AD_PAGE - FEW_LINES);
+    const int64_t row = g->c_row * g->size + FEW_LINES;
+    return g->k <= SHALLOW && g->b.col == 1 && row > AD_PAGE && row % AD_PAGE < 2 * FEW_LINES;
 }
 
 static bool is_across(const ad_product *g) {
@@ -290,12 +291,15 @@ void ad_gemm_ready(ad_product *g) {
     if (g->bias_later) g->bias = NULL;
 }
 
-int ad_gemm_whole(const ad_product *g) { return g->way == AD_WAY_ACROSS ? run_across(g) : ad_gemm_blocks(g); }
+int ad_gemm_whole(const ad_product *g) {
+    if (g->way == AD_WAY_SMALL) return run_small(g);
+    return g->way == AD_WAY_ACROSS ? run_across(g) : ad_gemm_blocks(g);
+}
 
 int ad_gemm_run(const ad_product *g) {
     int status = AD_OK;
-    if (g->way == AD_WAY_SMALL) return run_small(g);
-    if (g->way == AD_WAY_BLOCKS || g->way == AD_WAY_ACROSS) {
+    if (g->way == AD_WAY_SMALL && g->m * g->n * g->k < SHARED_WORK) return run_small(g);
+    if (g->way == AD_WAY_SMALL || g->way == AD_WAY_BLOCKS || g->way == AD_WAY_ACROSS) {
         if (!ad_gemm_strips(g, &status)) status = ad_gemm_whole(g);
         if (status) return status;
     } else if (g->way == AD_WAY_ROWS) {

@@ -3,8 +3,8 @@
 #include <stdatomic.h>
 #include "gemm_parts.h"
 
-#define SHARED 500000 /* nanoseconds a block's tasks take together from which on threads share these */
-#define LEAST 10000   /* and a strip's least */
+#define SHARED 1000000 /* nanoseconds a block's tasks take together from which on threads share these */
+#define LEAST 13000    /* and a strip's least */
 
 typedef struct {
     const ad_product *g;
@@ -37,6 +37,7 @@ static int64_t height(int64_t tiles, int64_t count) { return (tiles + count - 1)
 /* Strips of as many tiles as can be; of columns rather where each would pack all of B. */
 bool ad_gemm_strips(const ad_product *g, int *status) {
     const int threads = ad_threads_here();
+    if (threads == 1) return false;
     const int64_t cost = ad_product_cost(g), rows = g->kernels->rows, width = tile_width(g);
     const int64_t count = ad_least(threads, cost / LEAST), deep = most(g->k / g->kernels->depth, 1);
     if (count < 2 || cost / deep >= SHARED) return false;
