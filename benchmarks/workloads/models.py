@@ -265,8 +265,8 @@ def _models(
         each = same(make)
         if compiled:
             each = {**each, US: lambda ad, make=make: ad.compile(make(ad))}
-        name = f"{what} {name}{', compiled' * compiled}"
-        yield Workload(name, "models", each, against=("torch",), tolerance=1e-3)
+        group = "compiled models" if compiled else "models"
+        yield Workload(f"{what} {name}", group, each, against=("torch",), tolerance=1e-3)
 
 
 WORKLOADS = [
