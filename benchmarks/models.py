@@ -1,12 +1,28 @@
-"""Models that people train on a CPU, of whichever library is given."""
+"""Models that people train on a CPU, of whichever library is given, and their step."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 from contestants import Library
+from workload import Run
+
+
+def training(loss_of: Callable[[], Any], optimizer: Any) -> Run:
+    """A step: forward, zero_grad, backward, update; its loss."""
+
+    def step() -> Any:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
 
 
 def perceptron(ad: Library, *sizes: int, activation: str = "ReLU") -> Any:
+    """Linear layers with an activation between them."""
     layers: list[Any] = []
     for fan_in, fan_out in pairwise(sizes):
         layers += [ad.nn.Linear(fan_in, fan_out), getattr(ad.nn, activation)()]

@@ -6,6 +6,11 @@
 
 enum { AD_WINDOW_DIMS = 3 };
 
+/* Whether the channels of images of nd dimensions lie so. */
+static inline bool ad_lie_beside(const ad_tensor *x, int64_t nd) {
+    return x->ndim == nd + 2 && x->strides[1] == 1 && x->shape[1] > 1;
+}
+
 /* Of a dimension: window j has the taps [first[j], first[j + 1]). */
 typedef struct {
     const int64_t *first, *at; /* at: an element's number, or -1: none, which counts as 0 in a row */

@@ -69,6 +69,12 @@ static inline int64_t ad_conv_width(const ad_gemm_type *kernels) {
 static inline int64_t ad_conv_vectors(const ad_gemm_type *kernels, int64_t cols) {
     return cols >> kernels->log2_width ? ((cols - 1) >> kernels->log2_width) + 1 : 0;
 }
+/* Where panel i of n columns starts, all `width` wide but for the last two: the last is no smaller than a
+ * vector if it is not the only one. */
+static inline int64_t ad_conv_panel(const ad_gemm_type *kernels, int64_t n, int64_t width, int64_t i) {
+    const int64_t panels = (n + width - 1) / width, vector = (int64_t)1 << kernels->log2_width;
+    return i == panels ? n : i && i == panels - 1 ? ad_least(i * width, n - vector) : i * width;
+}
 /* The columns to take next of those left: the last part is no smaller than a vector if it is not the only. */
 static inline int64_t ad_conv_next(const ad_gemm_type *kernels, int64_t left, int64_t step) {
     const int64_t vector = (int64_t)1 << kernels->log2_width;

@@ -29,9 +29,7 @@ typedef struct {
 } few;
 
 static int64_t panel_start(const few *f, int64_t j) {
-    const int64_t vector = (int64_t)1 << f->v->kernels->log2_width;
-    const int64_t at = j * f->width;
-    return j == f->panels ? f->n : j && j == f->panels - 1 ? ad_least(at, f->n - vector) : at;
+    return ad_conv_panel(f->v->kernels, f->n, f->width, j);
 }
 
 static void fill_offsets(const few *f) {

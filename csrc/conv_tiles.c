@@ -113,20 +113,20 @@ static void pack_combination(void *context, const combination *c) {
     pack_taps(v, c, w, p->end - p->i, p->cols, v->packed + (before + p->i * c->k / v->c * p->cols) * v->size);
 }
 
-static int64_t packing_tasks(const ad_conv_plan *v) { return (v->m - 1) / ad_conv_width(v->kernels) + 1; }
+static int64_t panels_of(const ad_conv_plan *v) { return (v->m - 1) / ad_conv_width(v->kernels) + 1; }
 
-/* The panels that begin among some channels of a group's result. A few channels of the image at a time:
+/* A panel of a group's result, or as many channels one by one. A few channels of the image at a time:
  * combinations take turns at the taps of each. */
-static void pack_part(void *context, int64_t task) {
+static void pack_panel(void *context, int64_t task) {
     packing p = {.v = context};
     const ad_conv_plan *v = p.v;
     const int64_t channels = moves_by_one(v) ? v->c : PACKED_CHANNELS, width = ad_conv_width(v->kernels);
-    const int64_t part = task % packing_tasks(v);
-    p.group = task / packing_tasks(v);
+    const int64_t panel = task % panels_of(v), first = ad_conv_panel(v->kernels, v->m, width, panel);
+    const int64_t end = ad_conv_panel(v->kernels, v->m, width, panel + 1);
+    p.group = task / panels_of(v);
+    p.cols = v->channels ? end - first : 1;
     if (task == 0) for_combinations(v, note_offsets, context);
-    for (p.j = 0; p.j < v->m; p.j += p.cols) {
-        p.cols = v->channels ? ad_conv_next(v->kernels, v->m - p.j, width) : 1;
-        if (p.j / width != part) continue;
+    for (p.j = first; p.j < end; p.j += p.cols) {
         for (p.i = 0; p.i < v->c; p.i = p.end) {
             p.end = ad_least(p.i + channels, v->c);
             for_combinations(v, pack_combination, &p);
@@ -435,7 +435,7 @@ int ad_conv_tiles(ad_conv_plan *v) {
     if (ready)
         for_combinations(v, note_offsets, v);
     else
-        ad_parallel_for(v->groups * packing_tasks(v), v->groups * terms * v->m, pack_part, v);
+        ad_parallel_for(v->groups * panels_of(v), v->groups * terms * v->m, pack_panel, v);
     cut(v);
     ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * v->down * v->across,
                     ad_conv_cost(v->batch * v->groups * v->m * v->positions * (terms + 1), v->size),

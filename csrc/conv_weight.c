@@ -28,11 +28,8 @@ typedef struct {
 static int64_t panels_of(const plan *v) {
     return (v->m + ad_conv_width(v->kernels) - 1) / ad_conv_width(v->kernels);
 }
-/* Where panel i starts: the last is no smaller than a vector if it is not the only one. */
 static int64_t panel_start(const plan *v, int64_t i) {
-    const int64_t n = panels_of(v), at = i * ad_conv_width(v->kernels),
-                  vector = (int64_t)1 << v->kernels->log2_width;
-    return i == n ? v->m : i && i == n - 1 ? ad_least(at, v->m - vector) : at;
+    return ad_conv_panel(v->kernels, v->m, ad_conv_width(v->kernels), i);
 }
 
 /* Where a tap reads from the first position. */

@@ -302,8 +302,8 @@ static void run_task(void *context, int64_t number) {
 static int64_t rows_of_task(const block *b, int64_t across) {
     const int64_t least = TASK_ROWS / b->g->kernels->rows, all = b->rows.count;
     if (b->by_tiles || b->places == 1) return all;
-    const int64_t most_of_b = ad_least((SHARES * b->places + across - 1) / across, most(all / least, 1));
-    const int64_t down = b->places ? most_of_b : (all + least - 1) / least;
+    const int64_t packing = ad_least((SHARES * b->places + across - 1) / across, most(all / least, 1));
+    const int64_t down = b->places ? packing : (all + least - 1) / least;
     return (all + down - 1) / down;
 }
 

@@ -318,7 +318,7 @@ static void add_item(void *context, int64_t item) {
 
 static void add_rows(row_moves *m) {
     const int64_t strips = m->row.contiguous ? (m->row.numel + STRIP - 1) / STRIP : 1;
-    m->strips = ad_strips_together(strips, m->row.numel * ad_itemsize[m->row.dtype]) > 1 ? 1 : strips;
+    m->strips = ad_shared_strips(strips, m->row.numel * ad_itemsize[m->row.dtype]);
     ad_parallel_for(m->leads * m->strips, m->leads * m->count * m->row.numel, add_item, m);
 }
 

@@ -440,9 +440,9 @@ int ad_reduce_large(double x, double r[2]);
 bool ad_let_go(int64_t cost); /* lets others run Python during work of this cost, until ad_take_back */
 void ad_take_back(bool let_go);
 int ad_threads_here(void); /* that a loop begun here would have: one in a loop that is shared already */
-/* How many strips of columns a chunk takes: all where threads would write near each other in each row, as a
- * core fetches what comes next and takes it from the one that writes it. */
-int64_t ad_strips_together(int64_t strips, int64_t row_bytes);
+/* Into how many of these strips of columns rows are cut: 1 where threads would write near each other in each
+ * row, as a core fetches what comes next and takes it from the one that writes it. */
+int64_t ad_shared_strips(int64_t strips, int64_t row_bytes);
 void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *context, int64_t i), void *context);
 
 #endif

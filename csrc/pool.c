@@ -170,7 +170,7 @@ typedef struct {
 static bool lie_beside(const ad_tensor *x, int64_t nd) {
     int64_t places = 1;
     for (int d = 2; d < x->ndim; d++) places *= x->shape[d];
-    return x->ndim == nd + 2 && x->strides[1] == 1 && x->shape[1] > 1 && places < UINT32_MAX;
+    return ad_lie_beside(x, nd) && places < UINT32_MAX;
 }
 
 static void run_window_row(void *context, int64_t i) {

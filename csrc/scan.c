@@ -17,8 +17,8 @@ typedef struct {
     const char *x;
     char *y;
     int type;
-    int64_t size, length, inner; /* of the dimensions after the summed one */
-    int64_t strips, together, per_item, lines;
+    int64_t size, length, inner;    /* of the dimensions after the summed one */
+    int64_t parts, per_item, lines; /* parts: of rows of columns */
     bool reverse, product;
 } scan;
 
@@ -109,11 +109,13 @@ static void scan_columns(void *context, int64_t item) {
     static void (*const columns[2][AD_N_TYPES])(const void *, void *, int64_t, int64_t,
                                                 int64_t) = {TABLE(sum, columns), TABLE(product, columns)};
     const scan *s = context;
-    const int64_t tasks = (s->strips - 1) / s->together + 1, first = item % tasks * s->together;
-    const int64_t last = s->reverse ? s->length - 1 : 0, row = (item / tasks * s->length + last) * s->inner;
-    for (int64_t i = first; i < ad_least(first + s->together, s->strips); i++) {
-        const int64_t offset = (row + i * STRIP) * s->size, n = ad_least(STRIP, s->inner - i * STRIP);
-        columns[s->product][s->type](s->x + offset, s->y + offset, s->length, n,
+    const int64_t last = s->reverse ? s->length - 1 : 0,
+                  row = (item / s->parts * s->length + last) * s->inner;
+    const int64_t begin = item % s->parts * STRIP,
+                  end = s->parts > 1 ? ad_least(begin + STRIP, s->inner) : s->inner;
+    for (int64_t i = begin; i < end; i += STRIP) {
+        const int64_t offset = (row + i) * s->size;
+        columns[s->product][s->type](s->x + offset, s->y + offset, s->length, ad_least(STRIP, end - i),
                                      s->reverse ? -s->inner : s->inner);
     }
 }
@@ -132,9 +134,8 @@ static void run(scan *s, const ad_tensor *x, ad_tensor *y, int dim) {
         ad_parallel_for((s->lines + s->per_item - 1) / s->per_item, x->numel, scan_rows, s);
         return;
     }
-    s->strips = (s->inner + STRIP - 1) / STRIP;
-    s->together = ad_strips_together(s->strips, s->inner * s->size);
-    ad_parallel_for(s->lines / s->inner * ((s->strips - 1) / s->together + 1), x->numel, scan_columns, s);
+    s->parts = ad_shared_strips((s->inner + STRIP - 1) / STRIP, s->inner * s->size);
+    ad_parallel_for(s->lines / s->inner * s->parts, x->numel, scan_columns, s);
 }
 
 typedef struct {

@@ -16,10 +16,10 @@
 #include "internal.h"
 
 #define MAX_THREADS 256
-#define SERIAL_COST 20000 /* less work than this takes no longer alone: a wake-up costs microseconds, */
-#define SHARE_COST 10000  /* so each thread is to have so much */
-#define APART 8192        /* bytes of a row that a thread writes, at least */
-#define LINGER 50000      /* nanoseconds to look for what comes next before a thread sleeps */
+#define SHARE_COST 10000             /* of each thread, at least: a wake-up costs microseconds; */
+#define SERIAL_COST (2 * SHARE_COST) /* so less work than this is not shared */
+#define APART 8192                   /* bytes of a row that a thread writes, at least */
+#define LINGER 50000                 /* nanoseconds to look for what comes next before a thread sleeps */
 
 static pthread_mutex_t region =
     PTHREAD_MUTEX_INITIALIZER; /* held by the one thread that may use the workers */
@@ -73,8 +73,8 @@ int ad_threads_here(void) {
                : ad_get_num_threads();
 }
 
-int64_t ad_strips_together(int64_t strips, int64_t row_bytes) {
-    return row_bytes < ad_threads_here() * (int64_t)APART ? strips : 1;
+int64_t ad_shared_strips(int64_t strips, int64_t row_bytes) {
+    return row_bytes < ad_threads_here() * (int64_t)APART ? 1 : strips;
 }
 
 int ad_set_num_threads(int n) {
@@ -235,12 +235,11 @@ static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, in
 }
 
 static void for_each(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
-    bool parallel = n > 1 && cost >= SERIAL_COST && ad_threads_here() > 1;
+    const int64_t threads = ad_least(ad_threads_here(), ad_least(n, cost / SHARE_COST));
     /* Nested, or another thread's region is running: go on alone rather than wait. */
-    if (parallel && pthread_mutex_trylock(&region) == 0) {
-        int64_t helpers = ad_least(ad_get_num_threads(), ad_least(n, cost / SHARE_COST)) - 1;
-        helpers = start_workers((int)helpers);
-        if (helpers) run_region(n, fn, context, (int)helpers);
+    if (threads > 1 && pthread_mutex_trylock(&region) == 0) {
+        const int helpers = start_workers((int)threads - 1);
+        if (helpers) run_region(n, fn, context, helpers);
         pthread_mutex_unlock(&region);
         if (helpers) return;
     }

@@ -20,9 +20,7 @@ typedef struct {
     bool *failed;
 } beside;
 
-bool ad_windows_lie_beside(const ad_tensor *x, int64_t nd) {
-    return x->ndim == 4 && nd == 2 && x->strides[1] == 1 && x->shape[1] > 1;
-}
+bool ad_windows_lie_beside(const ad_tensor *x, int64_t nd) { return nd == 2 && ad_lie_beside(x, nd); }
 
 /* The taps of a dimension: those outside are left out, or (of a row that a table tells) count as 0. */
 static int64_t *list_taps(const axis *a, int64_t stride, int64_t size, bool zeros, ad_taps *to,

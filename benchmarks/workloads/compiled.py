@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from contestants import US, waiting
+from models import perceptron
 from workload import Library, Make, Run, Workload
 
-from workloads.steps import CLASSES, MSE, adam, flops, mlp, momentum, sgd, step
+from workloads.steps import CLASSES, MSE, adam, flops, momentum, sgd, step
 
 LOOP = 1000
 
@@ -49,7 +50,7 @@ def jitted(sizes: Sequence[int], batch: int, activation: str, loss: str, loop: i
         import torch  # for the same first parameters and data
 
         torch.manual_seed(17)
-        model = mlp(torch, sizes, activation)
+        model = perceptron(torch, *sizes, activation=activation)
         x = torch.randn(batch, sizes[0]).numpy()
         if loss == CLASSES:
             y = torch.randint(0, sizes[-1], (batch,)).numpy()

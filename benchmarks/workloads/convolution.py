@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contestants import US, Library, array_of
+from models import training
 from workload import Make, Run, Workload, normal, same
 
 from workloads.compiled import compiled
@@ -82,14 +83,7 @@ def _lenet(train: bool) -> Make:
             with lib.no_grad():
                 return model(x)
 
-        def run() -> Any:
-            loss = loss_of(model(x), target)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return run if train else forward
+        return training(lambda: loss_of(model(x), target), optimizer) if train else forward
 
     return make
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contestants import US
+from models import training
 from workload import Library, Make, Run, Workload, same
 
 from workloads.compiled import compiled
@@ -114,14 +115,10 @@ def lstm(lib: Library) -> Run:
     x, target = lib.randn(50, 32, width), lib.randint(0, 10, (32,))
     optimizer = lib.optim.SGD(parts.parameters(), lr=1e-3)
 
-    def step() -> Any:
-        loss = nn.functional.cross_entropy(parts[1](parts[0](x)[0][-1]), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
+    def loss() -> Any:
+        return nn.functional.cross_entropy(parts[1](parts[0](x)[0][-1]), target)
 
-    return step
+    return training(loss, optimizer)
 
 
 def gpt(lib: Library) -> Run:
@@ -143,18 +140,14 @@ def gpt(lib: Library) -> Run:
     places = lib.arange(tokens)
     optimizer = lib.optim.AdamW(parts.parameters(), lr=1e-4)
 
-    def step() -> Any:
+    def loss() -> Any:
         h = parts[0](x) + parts[1](places)
         for layer in layers:
             h = layer(h, src_mask=mask, is_causal=True)
         logits = parts[5](parts[4](h))
-        loss = nn.functional.cross_entropy(logits.reshape(-1, letters), target.reshape(-1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
+        return nn.functional.cross_entropy(logits.reshape(-1, letters), target.reshape(-1))
 
-    return step
+    return training(loss, optimizer)
 
 
 def encoder(lib: Library) -> Run:
@@ -163,15 +156,7 @@ def encoder(lib: Library) -> Run:
     layer = lib.nn.TransformerEncoderLayer(64, 4, 256, 0.1, batch_first=True)
     x, target = lib.randn(8, 64, 64), lib.randn(8, 64, 64)
     optimizer = lib.optim.SGD(layer.parameters(), lr=1e-3)
-
-    def step() -> Any:
-        loss = lib.nn.functional.mse_loss(layer(x), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
+    return training(lambda: lib.nn.functional.mse_loss(layer(x), target), optimizer)
 
 
 IMAGES = (16, 64, 32, 32)

@@ -5,21 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 from contestants import US
-from models import block_with_heads, encoder, mobilenet, normed, perceptron, resnet18
+from models import block_with_heads, encoder, mobilenet, normed, perceptron, resnet18, training
 from workload import Library, Run, Workload, same
-
-Loss = Callable[[], Any]
-
-
-def training(loss_of: Loss, optimizer: Any) -> Run:
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = loss_of()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
 
 
 def predicting(ad: Library, model: Any, *shape: int) -> Run:

@@ -4,16 +4,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from models import perceptron, training
 from workload import Library, Make, Run, Workload, same
-
-
-def mlp(ad: Library, sizes: Sequence[int], activation: str) -> Any:
-    """Linear layers with an activation between them."""
-    layers: list[Any] = []
-    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        layers += [getattr(ad.nn, activation)()] if i else []
-        layers.append(ad.nn.Linear(fan_in, fan_out))
-    return ad.nn.Sequential(*layers)
 
 
 def step(
@@ -23,11 +15,11 @@ def step(
     loss: str,
     optimizer_of: Callable[[Library, Any], Any],
 ) -> Make:
-    """A step on one batch: forward, zero_grad, backward, update."""
+    """A step on one batch."""
 
     def make(ad: Library) -> Run:
         ad.manual_seed(17)
-        model = mlp(ad, sizes, activation)
+        model = perceptron(ad, *sizes, activation=activation)
         x = ad.randn(batch, sizes[0])
         if loss == "CrossEntropyLoss":
             target = ad.randint(0, sizes[-1], (batch,))
@@ -36,14 +28,7 @@ def step(
         loss_of = getattr(ad.nn, loss)()
         optimizer = optimizer_of(ad, model.parameters())
 
-        def run() -> Any:
-            loss = loss_of(model(x), target)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return run
+        return training(lambda: loss_of(model(x), target), optimizer)
 
     return make
 
